@@ -1,0 +1,254 @@
+//! What wakes tasks from outside: sockets and timers. This folder knows nothing of tasks, only of wakers.
+//!
+//! | file | subject |
+//! |---|---|
+//! | this | [`Driver`]: one thread waits for everything |
+//! | `reactor` | mio's poller and the table of registered sources |
+//! | `readiness` | what a source is ready for, and who waits for it |
+//! | `socket` | the seam that every socket operation passes |
+//! | `timers` | deadlines, in shards that anyone may fire |
+//!
+//! # Who waits
+//!
+//! Whoever gets the lock of [`Driver::wait`], and nobody waits for that lock. The waiter turns events and due timers into a
+//! list of wakers, **gives the lock back, and wakes them then**: no task ever runs under it, so none can hold sockets or
+//! timers hostage. While all workers are busy, each of them makes a [`turn`](Driver::turn) now and then.
+
+#[cfg(feature = "net")]
+mod reactor;
+#[cfg(feature = "net")]
+mod readiness;
+#[cfg(feature = "net")]
+pub(crate) mod socket;
+mod timers;
+
+#[cfg(feature = "net")]
+pub(crate) use reactor::Reactor;
+#[cfg(feature = "net")]
+pub(crate) use readiness::{Direction, Interest};
+
+use crate::primitives::{Condvar, Mutex, clock};
+use crate::task::wake_contained;
+use std::io;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+#[cfg(feature = "time")]
+use std::time::Instant;
+use timers::Timers;
+
+/// See the module's page.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    /// Held by the thread that waits, or makes a turn.
+    waiter: Mutex<Waiter>,
+    timers: Option<Timers>,
+    #[cfg(feature = "net")]
+    reactor: Option<Arc<Reactor>>,
+    bell: Bell,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    #[cfg(feature = "net")]
+    poller: Option<reactor::Poller>,
+    /// Kept for its capacity.
+    woken: Vec<Waker>,
+}
+
+/// Where the waiter blocks if there is no reactor.
+#[derive(Debug)]
+struct Bell {
+    rung: Mutex<bool>,
+    ring: Condvar,
+}
+
+impl Driver {
+    /// A driver for `shards` threads that arm timers.
+    ///
+    /// # Errors
+    ///
+    /// What the OS says to a new poller, `EMFILE` for example.
+    pub(crate) fn new(io: bool, time: bool, shards: usize) -> io::Result<Self> {
+        #[cfg(not(feature = "net"))]
+        let _ = io;
+        #[cfg(feature = "net")]
+        let (poller, reactor) = match io {
+            true => Reactor::new().map(|(poller, reactor)| (Some(poller), Some(reactor)))?,
+            false => (None, None),
+        };
+        Ok(Driver {
+            waiter: Mutex::new(Waiter {
+                #[cfg(feature = "net")]
+                poller,
+                woken: Vec::new(),
+            }),
+            timers: time.then(|| Timers::new(shards)),
+            #[cfg(feature = "net")]
+            reactor,
+            bell: Bell { rung: Mutex::new(false), ring: Condvar::new() },
+        })
+    }
+
+    #[cfg(feature = "net")]
+    pub(crate) fn reactor(&self) -> Option<&Arc<Reactor>> {
+        self.reactor.as_ref()
+    }
+
+    /// A timer, not yet armed. `shard` is a number of the calling thread. `None`: this driver has no timers.
+    #[cfg(feature = "time")]
+    pub(crate) fn timer(self: &Arc<Self>, shard: usize, deadline: Instant) -> Option<Timer> {
+        let entry = timers::Entry::new(self.timers.as_ref()?, shard, deadline);
+        Some(Timer { driver: self.clone(), entry })
+    }
+
+    /// Wakes what is due, without waiting. Does nothing if another thread waits or is at it.
+    pub(crate) fn turn(&self) {
+        let Some(mut waiter) = self.waiter.try_lock() else {
+            // The waiter may sleep until a deadline that it was told of, but it is not hindered by any task.
+            return;
+        };
+        self.poll(&mut waiter, Some(Duration::ZERO));
+        let woken = self.collect(&mut waiter);
+        drop(waiter);
+        self.wake(woken);
+    }
+
+    /// Waits until something is due, and wakes it. Returns false at once if another thread waits already.
+    ///
+    /// `begin` is called under the lock; if it returns false this only looks.
+    pub(crate) fn wait(&self, begin: &mut dyn FnMut() -> bool) -> bool {
+        let Some(mut waiter) = self.waiter.try_lock() else {
+            return false;
+        };
+        let limit = match (begin(), &self.timers) {
+            (false, _) => Some(Duration::ZERO),
+            (true, None) => None,
+            (true, Some(timers)) => timers.begin_wait(clock::now()),
+        };
+        self.poll(&mut waiter, limit);
+        if let Some(timers) = &self.timers {
+            timers.end_wait();
+        }
+        let woken = self.collect(&mut waiter);
+        drop(waiter);
+        self.wake(woken);
+        true
+    }
+
+    /// Ends a `wait`, or the next one.
+    pub(crate) fn interrupt(&self) {
+        #[cfg(feature = "net")]
+        if let Some(reactor) = &self.reactor {
+            return reactor.interrupt();
+        }
+        *self.bell.rung.lock() = true;
+        self.bell.ring.notify_one();
+    }
+
+    fn poll(&self, waiter: &mut Waiter, limit: Option<Duration>) {
+        #[cfg(feature = "net")]
+        if let (Some(poller), Some(reactor)) = (&mut waiter.poller, &self.reactor) {
+            return poller.poll(reactor, limit, &mut waiter.woken);
+        }
+        let _ = waiter;
+        self.bell.wait(limit);
+    }
+
+    /// Adds the timers that are due, and takes the whole list.
+    fn collect(&self, waiter: &mut Waiter) -> Vec<Waker> {
+        if let Some(timers) = &self.timers {
+            timers.fire(clock::now(), &mut waiter.woken);
+        }
+        std::mem::take(&mut waiter.woken)
+    }
+
+    /// Wakes without any lock: wakers may be the user's own code.
+    fn wake(&self, mut woken: Vec<Waker>) {
+        if woken.is_empty() {
+            return;
+        }
+        woken.drain(..).for_each(wake_contained);
+        if let Some(mut waiter) = self.waiter.try_lock()
+            && waiter.woken.capacity() < woken.capacity()
+            && waiter.woken.is_empty()
+        {
+            waiter.woken = woken;
+        }
+    }
+
+    /// Tells whoever still waits for a socket or a timer that nobody will serve it any more.
+    pub(crate) fn shut_down(&self) {
+        let mut woken = Vec::new();
+        if let Some(timers) = &self.timers {
+            timers.shut_down(&mut woken);
+        }
+        #[cfg(feature = "net")]
+        if let Some(reactor) = &self.reactor {
+            reactor.shut_down(&mut woken);
+        }
+        woken.into_iter().for_each(wake_contained);
+    }
+}
+
+/// A timer of a driver. Disarmed when dropped.
+#[cfg(feature = "time")]
+#[derive(Debug)]
+pub(crate) struct Timer {
+    driver: Arc<Driver>,
+    entry: timers::Entry,
+}
+
+#[cfg(feature = "time")]
+fn of(driver: &Driver) -> &Timers {
+    driver.timers.as_ref().expect("a timer is made by a driver that has timers")
+}
+
+#[cfg(feature = "time")]
+impl Timer {
+    /// Wakes `waker`, and no other, at the deadline.
+    ///
+    /// # Panics
+    ///
+    /// If the driver has shut down, because nobody would ever wake it.
+    #[track_caller]
+    pub(crate) fn arm(&mut self, waker: &Waker) {
+        let timers = of(&self.driver);
+        if self.entry.arm(timers, waker) {
+            self.driver.interrupt();
+        }
+        assert!(!timers.is_shut_down(), "the runtime of this timer has shut down: nobody would ever wake its task");
+    }
+
+    /// Another deadline, for which the timer has to be armed again.
+    pub(crate) fn reset(&mut self, deadline: Instant) {
+        let timers = of(&self.driver);
+        self.entry.reset(timers, deadline);
+    }
+}
+
+#[cfg(feature = "time")]
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let timers = of(&self.driver);
+        self.entry.disarm(timers);
+    }
+}
+
+impl Bell {
+    fn wait(&self, limit: Option<Duration>) {
+        let mut rung = self.rung.lock();
+        let deadline = limit.map(|limit| clock::now() + limit);
+        while !*rung {
+            match deadline {
+                None => self.ring.wait(&mut rung),
+                Some(deadline) => {
+                    if self.ring.wait_until(&mut rung, deadline).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        *rung = false;
+    }
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+// `::rt` also inside this crate, for what the macros expand to in its own tests.
+#[cfg(test)]
+extern crate self as rt;
+
+mod blocking;
+mod driver;
+#[cfg(feature = "hyper")]
+pub mod hyper;
+#[cfg(any(feature = "net", feature = "io-util"))]
+pub mod io;
+#[cfg(feature = "net")]
+pub mod net;
+mod primitives;
+pub mod runtime;
+mod scheduler;
+pub mod task;
+#[cfg(feature = "time")]
+pub mod time;
+
+pub use task::spawn;
+
+#[cfg(feature = "macros")]
+pub use rt_macros::{main, test};
+
+/// Channels and locks for async code: tokio's own, which work on any runtime.
+#[cfg(feature = "sync")]
+pub use tokio::sync;

@@ -1,0 +1,18 @@
+//! The queues of runnable tasks, crossbeam's.
+//!
+//! FIFO flavour on purpose: its pop is one read-modify-write and a batch steal is one compare-and-swap, where the LIFO
+//! flavour's batch steal takes a fence and a compare-and-swap for each item.
+
+pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};
+
+/// Repeats `attempt` while it lost a race, and returns what it took, if anything.
+#[inline]
+pub(crate) fn settle<T>(mut attempt: impl FnMut() -> Steal<T>) -> Option<T> {
+    loop {
+        match attempt() {
+            Steal::Success(taken) => return Some(taken),
+            Steal::Empty => return None,
+            Steal::Retry => super::spin_loop(),
+        }
+    }
+}

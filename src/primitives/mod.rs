@@ -1,0 +1,31 @@
+//! Floor 0: the only place that names the standard library's, parking_lot's and crossbeam's atomics, locks, deques and
+//! threads, so that a model checker can take their place.
+//!
+//! Two sets of atomics live here. [`atomic`] is what the protocols are made of: under the private cfg `rt_loom` these
+//! become loom's, and the production modules themselves run in the models. [`plain`] is for statistics and identifiers,
+//! which no protocol depends on and which may stand in statics.
+
+pub(crate) mod cell;
+pub(crate) mod clock;
+pub(crate) mod deque;
+pub(crate) mod planted;
+pub(crate) mod random;
+mod sync;
+
+pub(crate) use sync::{Condvar, Mutex, MutexGuard, spin_loop};
+
+/// The atomics of the protocols; loom's in a model.
+pub(crate) mod atomic {
+    #[cfg(rt_loom)]
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+    #[cfg(not(rt_loom))]
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+}
+
+/// Atomics that no protocol depends on: counters, identifiers.
+pub(crate) mod plain {
+    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+}
+
+pub(crate) use crossbeam_utils::CachePadded;
+pub(crate) use std::thread;

@@ -1,0 +1,91 @@
+//! Faults that the models plant into the production code to show that they would notice.
+//!
+//! Each [`Step`] names one ordering or one action that a protocol cannot do without. In every ordinary build these
+//! functions are the identity and vanish. Under `rt_loom` the environment variable `RT_PLANTED` names one step to
+//! weaken; the test of a model runs itself once more in a child process with that variable set, and passes only if the
+//! child fails.
+
+use super::atomic::Ordering;
+
+/// One indispensable step of a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A waker publishes its data with the wake (task state word).
+    WakePublishes,
+    /// A wake is counted even if the task is queued already (task state word).
+    WakeIsCounted,
+    /// A poll acquires what wakers published (task state word).
+    PollAcquires,
+    /// Completion publishes the output (task state word).
+    CompletePublishes,
+    /// The join waker is written before it is announced (join slot).
+    JoinWakerPublishes,
+    /// The joiner takes its waker back before it replaces it (join slot).
+    JoinWakerIsReclaimed,
+    /// A pusher fences between its push and its look at the sleepers (parking).
+    PusherFences,
+    /// A worker fences between its announcement and its last look at the queues (parking).
+    ParkerFences,
+    /// A worker looks at the queues once more after it announced its sleep (parking).
+    ParkerLooksAgain,
+    /// The last searcher to leave with work looks for more (parking).
+    LastSearcherLooks,
+    /// A notification that meets a running thread is kept for its next park (parker).
+    NotificationIsSticky,
+    /// A thief takes the LIFO slot with a compare-and-swap (LIFO slot).
+    ThiefCompares,
+}
+
+#[cfg(not(rt_loom))]
+mod imp {
+    use super::{Ordering, Step};
+
+    /// `ordering`, unless a model weakens `step` to `Relaxed`.
+    #[inline(always)]
+    pub(crate) const fn ordering(_step: Step, ordering: Ordering) -> Ordering {
+        ordering
+    }
+
+    /// Whether `step` is to be done: always, outside a model.
+    #[inline(always)]
+    pub(crate) const fn keeps(_step: Step) -> bool {
+        true
+    }
+}
+
+#[cfg(rt_loom)]
+mod imp {
+    use super::{Ordering, Step};
+    use std::sync::OnceLock;
+
+    fn is_planted(step: Step) -> bool {
+        static PLANTED: OnceLock<Option<String>> = OnceLock::new();
+        PLANTED.get_or_init(|| std::env::var("RT_PLANTED").ok()).as_deref() == Some(format!("{step:?}").as_str())
+    }
+
+    pub(crate) fn ordering(step: Step, ordering: Ordering) -> Ordering {
+        if is_planted(step) { Ordering::Relaxed } else { ordering }
+    }
+
+    pub(crate) fn keeps(step: Step) -> bool {
+        !is_planted(step)
+    }
+}
+
+pub(crate) use imp::{keeps, ordering};
+
+/// Runs the calling test again in a child process with `step` weakened, and panics unless the child fails.
+///
+/// A child process, because loom may end a failed model by aborting.
+#[cfg(all(test, rt_loom))]
+pub(crate) fn assert_caught(test: &str, step: Step) {
+    let program = std::env::current_exe().expect("the path of the test binary");
+    let output = std::process::Command::new(program)
+        .args(["--exact", test, "--nocapture"])
+        .env("RT_PLANTED", format!("{step:?}"))
+        .output()
+        .expect("run the test binary");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("running 1 test"), "no test is called {test}: {text}");
+    assert!(!output.status.success(), "{test} does not notice that {step:?} was left out");
+}

@@ -1,0 +1,214 @@
+//! `block_on`: a thread that polls one future of its own.
+//!
+//! On a multi-thread runtime the thread polls nothing else, so that no task can keep it from its future. On a
+//! current-thread runtime it also is the worker, unless another thread is; then it waits for its future or for its turn.
+
+use super::Handle;
+use super::context::{self, AsyncGuard, EnterGuard};
+use crate::primitives::atomic::{AtomicBool, Ordering};
+use crate::primitives::{Mutex, spin_loop};
+use crate::scheduler::{Main, Parker, Shared, Worker};
+use crate::task::budget;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Enters the runtime and marks the thread as polling futures.
+///
+/// # Panics
+///
+/// If it does so already.
+#[track_caller]
+pub(super) fn begin(handle: &Handle) -> (AsyncGuard, EnterGuard<'_>) {
+    if context::is_async() {
+        panic!(
+            "`block_on` was called on a thread that is polling futures, which would make everything else on it wait: use \
+             `.await`, or `spawn_blocking` for code that must block"
+        );
+    }
+    (context::begin_async(), handle.enter())
+}
+
+/// Restores an unlimited budget when dropped.
+struct Budget;
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        budget::lift();
+    }
+}
+
+/// Wakes a thread in `block_on`.
+struct ThreadWaker {
+    woken: AtomicBool,
+    parker: Parker,
+    /// Set on a current-thread runtime: the thread may be its worker, and be parked as that.
+    scheduler: Option<Arc<Shared>>,
+}
+
+impl ThreadWaker {
+    fn new(scheduler: Option<Arc<Shared>>) -> Arc<Self> {
+        Arc::new(ThreadWaker { woken: AtomicBool::new(true), parker: Parker::new(), scheduler })
+    }
+
+    fn take_woken(&self) -> bool {
+        // Ordering: Acquire on the swap pairs with the Release in `wake_by_ref`. The load is a cheaper way to find
+        // nothing; a wake that it misses unparks the thread.
+        self.woken.load(Ordering::Relaxed) && self.woken.swap(false, Ordering::AcqRel)
+    }
+
+    fn unpark(&self) {
+        // Not in the reactor: this parker is for the thread alone.
+        let _ = self.parker.unpark();
+        if let Some(scheduler) = &self.scheduler {
+            scheduler.unpark(0);
+        }
+    }
+}
+
+impl Wake for ThreadWaker {
+    fn wake(self: Arc<Self>) {
+        Self::wake_by_ref(&self);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Ordering: Release publishes what the waker did; AcqRel keeps the chain when two wake.
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.unpark();
+        }
+    }
+}
+
+/// Looks before the thread parks. About 2 us: what waking a parked thread costs its waker. None if the machine has a single
+/// core, because then whoever would wake us cannot run meanwhile.
+fn spins() -> u32 {
+    static SPINS: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    *SPINS.get_or_init(|| if num_cpus::get() > 1 { 50 } else { 0 })
+}
+
+/// Polls `future` until it is done, and nothing else.
+pub(super) fn on_this_thread<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let thread = ThreadWaker::new(None);
+    let waker = Waker::from(thread.clone());
+    let mut cx = Context::from_waker(&waker);
+    let _budget = Budget;
+    loop {
+        if thread.take_woken() {
+            budget::refill();
+            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                return output;
+            }
+            continue;
+        }
+        if !(0..spins()).any(|_| {
+            spin_loop();
+            thread.woken.load(Ordering::Relaxed)
+        }) {
+            thread.parker.park();
+        }
+    }
+}
+
+/// The worker of a current-thread runtime: with the thread that drives it, or here.
+pub(super) struct Core {
+    slot: Mutex<Slot>,
+}
+
+struct Slot {
+    worker: Option<Worker>,
+    /// Threads that would drive it, if only they had it.
+    waiting: Vec<Arc<ThreadWaker>>,
+}
+
+impl Core {
+    pub(super) fn new(worker: Worker) -> Self {
+        Core { slot: Mutex::new(Slot { worker: Some(worker), waiting: Vec::new() }) }
+    }
+
+    fn take(&self, thread: &Arc<ThreadWaker>) -> Option<Borrowed<'_>> {
+        let mut slot = self.slot.lock();
+        slot.waiting.retain(|waiting| !Arc::ptr_eq(waiting, thread));
+        let worker = slot.worker.take();
+        if worker.is_none() {
+            slot.waiting.push(thread.clone());
+        }
+        worker.map(|worker| Borrowed { core: self, worker: Some(worker) })
+    }
+
+    fn forget(&self, thread: &Arc<ThreadWaker>) {
+        self.slot.lock().waiting.retain(|waiting| !Arc::ptr_eq(waiting, thread));
+    }
+
+    /// For shutdown, when no thread can be driving any more.
+    pub(super) fn take_for_good(&self) -> Option<Worker> {
+        self.slot.lock().worker.take()
+    }
+}
+
+/// Gives the worker back when dropped, and wakes those who wait for it.
+struct Borrowed<'a> {
+    core: &'a Core,
+    worker: Option<Worker>,
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        let waiting = {
+            let mut slot = self.core.slot.lock();
+            slot.worker = self.worker.take();
+            std::mem::take(&mut slot.waiting)
+        };
+        for thread in waiting {
+            thread.unpark();
+        }
+    }
+}
+
+/// The future of a thread in `block_on` on a current-thread runtime.
+struct MainFuture<'a, F: Future> {
+    future: Pin<&'a mut F>,
+    thread: Arc<ThreadWaker>,
+    waker: Waker,
+    output: Option<F::Output>,
+}
+
+impl<F: Future> Main for MainFuture<'_, F> {
+    fn poll(&mut self) -> bool {
+        if self.thread.take_woken() {
+            budget::refill();
+            if let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+                self.output = Some(output);
+            }
+        }
+        self.output.is_some()
+    }
+
+    fn is_woken(&self) -> bool {
+        // Ordering: Acquire pairs with the Release in `wake_by_ref`.
+        self.thread.woken.load(Ordering::Acquire)
+    }
+}
+
+/// Polls `future` until it is done, and drives the runtime meanwhile whenever no other thread does.
+pub(super) fn as_worker<F: Future>(core: &Core, scheduler: &Arc<Shared>, future: F) -> F::Output {
+    let future = pin!(future);
+    let thread = ThreadWaker::new(Some(scheduler.clone()));
+    let waker = Waker::from(thread.clone());
+    let mut main = MainFuture { future, thread: thread.clone(), waker, output: None };
+    let _budget = Budget;
+    loop {
+        if let Some(borrowed) = core.take(&thread) {
+            if let Some(worker) = &borrowed.worker {
+                worker.run(&mut main);
+            }
+        } else if !main.poll() && !main.is_woken() {
+            thread.parker.park();
+        }
+        if let Some(output) = main.output.take() {
+            core.forget(&thread);
+            return output;
+        }
+    }
+}

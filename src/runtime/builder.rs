@@ -1,0 +1,380 @@
+//! How a runtime is configured.
+
+use super::block_on::Core;
+use super::handle::{Handle, Inner, RuntimeFlavor, Threads};
+use super::{Kind, Runtime, context};
+use crate::blocking::Pool;
+use crate::driver::Driver;
+use crate::primitives::plain::{AtomicUsize, Ordering};
+use crate::primitives::{Condvar, Mutex, random};
+use crate::scheduler::{Config, Events, Hook, NoMain, Shared, Worker};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Configures a [`Runtime`].
+///
+/// ```
+/// let runtime = rt::runtime::Builder::new_multi_thread()
+///     .worker_threads(2)
+///     .thread_name("worker")
+///     .enable_all()
+///     .build()?;
+/// let answer = runtime.block_on(async { rt::spawn(async { 42 }).await.unwrap() });
+/// assert_eq!(answer, 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Builder {
+    flavor: RuntimeFlavor,
+    workers: Option<usize>,
+    io: bool,
+    time: bool,
+    name: Arc<dyn Fn() -> String + Send + Sync>,
+    stack_size: Option<usize>,
+    on_start: Option<Hook>,
+    on_stop: Option<Hook>,
+    on_park: Option<Hook>,
+    on_unpark: Option<Hook>,
+    max_blocking: usize,
+    keep_alive: Duration,
+    event_interval: u32,
+    global_queue_interval: u32,
+}
+
+/// Beyond this a worker count is a mistake: a thread each, and no machine to run them.
+const MAX_WORKERS: usize = 4096;
+
+/// A prime, so that it does not beat with task counts that are powers of two. Half of it doubles the price of looking; twice
+/// as much lets sockets and spawns from outside wait longer behind a full queue. tokio and Go take the same.
+const INTERVAL: u32 = 61;
+
+impl Builder {
+    fn new(flavor: RuntimeFlavor) -> Self {
+        Builder {
+            flavor,
+            workers: None,
+            io: false,
+            time: false,
+            name: Arc::new(|| "rt-worker".to_owned()),
+            stack_size: None,
+            on_start: None,
+            on_stop: None,
+            on_park: None,
+            on_unpark: None,
+            max_blocking: 512,
+            keep_alive: Duration::from_secs(10),
+            event_interval: INTERVAL,
+            global_queue_interval: INTERVAL,
+        }
+    }
+
+    /// A runtime whose tasks run on a pool of worker threads.
+    pub fn new_multi_thread() -> Self {
+        Builder::new(RuntimeFlavor::MultiThread)
+    }
+
+    /// A runtime without worker threads: its tasks run on the thread that calls [`Runtime::block_on`], in the order in
+    /// which they were woken.
+    pub fn new_current_thread() -> Self {
+        Builder::new(RuntimeFlavor::CurrentThread)
+    }
+
+    /// Enables everything: I/O and time.
+    pub fn enable_all(&mut self) -> &mut Self {
+        self.enable_io().enable_time()
+    }
+
+    /// Enables sockets. Without it they panic, and say so.
+    pub fn enable_io(&mut self) -> &mut Self {
+        self.io = true;
+        self
+    }
+
+    /// Enables timers. Without it they panic, and say so.
+    pub fn enable_time(&mut self) -> &mut Self {
+        self.time = true;
+        self
+    }
+
+    /// How many worker threads a multi-thread runtime has. A current-thread runtime ignores it.
+    ///
+    /// Default: the environment variable `RT_WORKER_THREADS`, then `TOKIO_WORKER_THREADS`, then the number of CPUs that this
+    /// process may use, cgroup quotas included.
+    ///
+    /// # Panics
+    ///
+    /// If `workers` is 0. More than 4096 make [`build`](Self::build) fail.
+    #[track_caller]
+    pub fn worker_threads(&mut self, workers: usize) -> &mut Self {
+        assert!(
+            workers > 0,
+            "`worker_threads` must be at least 1; `new_current_thread` makes a runtime without threads"
+        );
+        self.workers = Some(workers);
+        self
+    }
+
+    /// How many threads [`spawn_blocking`](crate::task::spawn_blocking) may use at a time, besides the workers. Default: 512.
+    ///
+    /// # Panics
+    ///
+    /// If `threads` is 0.
+    #[track_caller]
+    pub fn max_blocking_threads(&mut self, threads: usize) -> &mut Self {
+        assert!(threads > 0, "`max_blocking_threads` must be at least 1, or closures would wait for ever");
+        self.max_blocking = threads;
+        self
+    }
+
+    /// How long a thread of the blocking pool waits for more to do before it ends. Default: 10 s. Zero: it ends at once.
+    pub fn thread_keep_alive(&mut self, duration: Duration) -> &mut Self {
+        self.keep_alive = duration;
+        self
+    }
+
+    /// The name of the runtime's threads. Default: `rt-worker`. One that contains a NUL makes [`build`](Self::build) fail.
+    pub fn thread_name(&mut self, name: impl Into<String>) -> &mut Self {
+        let name = name.into();
+        self.name = Arc::new(move || name.clone());
+        self
+    }
+
+    /// A function that names each of the runtime's threads. A NUL in what it returns becomes a question mark, except that
+    /// the first name is checked by [`build`](Self::build).
+    pub fn thread_name_fn<F>(&mut self, name: F) -> &mut Self
+    where
+        F: Fn() -> String + Send + Sync + 'static,
+    {
+        self.name = Arc::new(name);
+        self
+    }
+
+    /// The stack size of the runtime's threads, in bytes. Default: std's, 2 MiB.
+    pub fn thread_stack_size(&mut self, bytes: usize) -> &mut Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Called on each thread of the runtime before it does anything else. A panic in it is reported and ignored.
+    pub fn on_thread_start<F>(&mut self, hook: F) -> &mut Self
+    where
+        F: Fn() + Send + Sync + 'static,
+    {
+        self.on_start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called on each thread of the runtime as the last thing it does. A panic in it is reported and ignored.
+    pub fn on_thread_stop<F>(&mut self, hook: F) -> &mut Self
+    where
+        F: Fn() + Send + Sync + 'static,
+    {
+        self.on_stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called on a worker just before it goes to sleep for want of tasks. A panic in it is reported and ignored.
+    pub fn on_thread_park<F>(&mut self, hook: F) -> &mut Self
+    where
+        F: Fn() + Send + Sync + 'static,
+    {
+        self.on_park = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called on a worker just after it slept. A panic in it is reported and ignored.
+    pub fn on_thread_unpark<F>(&mut self, hook: F) -> &mut Self
+    where
+        F: Fn() + Send + Sync + 'static,
+    {
+        self.on_unpark = Some(Arc::new(hook));
+        self
+    }
+
+    /// A busy worker looks at sockets and timers after so many polls. Default: 61.
+    ///
+    /// # Panics
+    ///
+    /// If `polls` is 0.
+    #[track_caller]
+    pub fn event_interval(&mut self, polls: u32) -> &mut Self {
+        assert!(polls > 0, "`event_interval` must be at least 1 poll");
+        self.event_interval = polls;
+        self
+    }
+
+    /// A busy worker takes from the queue of tasks from outside after so many polls of its own. Default: 61. It does so
+    /// earlier when polls are long and that queue has waited for half a millisecond.
+    ///
+    /// # Panics
+    ///
+    /// If `polls` is 0.
+    #[track_caller]
+    pub fn global_queue_interval(&mut self, polls: u32) -> &mut Self {
+        assert!(polls > 0, "`global_queue_interval` must be at least 1 poll");
+        self.global_queue_interval = polls;
+        self
+    }
+
+    /// Builds the runtime and starts its workers.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for more than 4096 workers, a worker count in the environment that is none, or a NUL in the threads'
+    /// name. Else what the system says when it refuses a poller (`EMFILE`, for example) or a thread; nothing is left
+    /// running then.
+    pub fn build(&mut self) -> io::Result<Runtime> {
+        let workers = match self.flavor {
+            RuntimeFlavor::CurrentThread => 1,
+            RuntimeFlavor::MultiThread => self.worker_count()?,
+        };
+        let name = self.checked_name()?;
+        let driver = Driver::new(self.io, self.time, workers + 1).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot make the runtime's event poller: {error}"))
+        })?;
+        let driver = Arc::new(driver);
+        let events = (self.io || self.time).then(|| driver.clone() as Arc<dyn Events>);
+        let config = Config {
+            event_interval: self.event_interval,
+            global_queue_interval: self.global_queue_interval,
+            // First in, first out on one thread, as people expect there.
+            lifo_slot: self.flavor == RuntimeFlavor::MultiThread,
+            on_park: self.on_park.clone(),
+            on_unpark: self.on_unpark.clone(),
+            seed: random::seed(),
+        };
+        let (scheduler, mut cores) = Shared::new(workers, events, config);
+        let inner = Arc::new(Inner {
+            scheduler,
+            driver,
+            blocking: Pool::new(self.max_blocking, self.keep_alive),
+            threads: Threads {
+                name,
+                stack_size: self.stack_size,
+                on_start: self.on_start.clone(),
+                on_stop: self.on_stop.clone(),
+                workers: Mutex::new(0),
+                last_worker_ended: Condvar::new(),
+            },
+            flavor: self.flavor,
+        });
+        let handle = Handle { inner };
+        let kind = match self.flavor {
+            RuntimeFlavor::CurrentThread => Kind::CurrentThread(Core::new(cores.remove(0))),
+            RuntimeFlavor::MultiThread => Kind::MultiThread(start_workers(&handle, cores)?),
+        };
+        Ok(Runtime::new_with(handle, kind))
+    }
+
+    fn worker_count(&self) -> io::Result<usize> {
+        let (workers, origin) = match self.workers {
+            Some(workers) => (workers, "`worker_threads`"),
+            None => match from_environment("RT_WORKER_THREADS")? {
+                Some(workers) => (workers, "RT_WORKER_THREADS"),
+                None => match from_environment("TOKIO_WORKER_THREADS")? {
+                    Some(workers) => (workers, "TOKIO_WORKER_THREADS"),
+                    None => (num_cpus::get().clamp(1, MAX_WORKERS), "the number of CPUs"),
+                },
+            },
+        };
+        if workers > MAX_WORKERS {
+            return Err(invalid(format!("{origin} asks for {workers} workers; at most {MAX_WORKERS} are possible")));
+        }
+        Ok(workers)
+    }
+
+    /// The function that names threads, after a look at what it gives. The name it gave is used first.
+    fn checked_name(&self) -> io::Result<Arc<dyn Fn() -> String + Send + Sync>> {
+        let first = (self.name)();
+        if first.contains('\0') {
+            return Err(invalid(format!("the thread name {first:?} contains a NUL, which no system can take")));
+        }
+        let first = Mutex::new(Some(first));
+        let name = self.name.clone();
+        Ok(Arc::new(move || {
+            let kept = first.lock().take();
+            kept.unwrap_or_else(|| name())
+        }))
+    }
+}
+
+fn from_environment(variable: &str) -> io::Result<Option<usize>> {
+    let Some(value) = std::env::var_os(variable) else {
+        return Ok(None);
+    };
+    match value.to_str().and_then(|value| value.trim().parse().ok()) {
+        Some(workers) if workers > 0 => Ok(Some(workers)),
+        _ => Err(invalid(format!(
+            "the environment variable {variable} is {value:?}; it must be a number of worker threads from 1 to {MAX_WORKERS}"
+        ))),
+    }
+}
+
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+fn start_workers(handle: &Handle, cores: Vec<Worker>) -> io::Result<Vec<crate::primitives::thread::JoinHandle<()>>> {
+    let wanted = cores.len();
+    let started = AtomicUsize::new(0);
+    let mut threads = Vec::with_capacity(wanted);
+    for core in cores {
+        let inner = handle.inner.clone();
+        *inner.threads.workers.lock() += 1;
+        let body = {
+            let inner = inner.clone();
+            move || {
+                let _ended = Ended(inner);
+                let _async = context::begin_async();
+                core.run(&mut NoMain);
+            }
+        };
+        match inner.start_thread(Box::new(body)) {
+            Ok(thread) => {
+                started.fetch_add(1, Ordering::Relaxed);
+                threads.push(thread);
+            }
+            Err(error) => {
+                inner.worker_ended();
+                inner.scheduler.close();
+                inner.blocking.close();
+                for thread in threads {
+                    // A worker does not panic.
+                    let _ = thread.join();
+                }
+                let started = started.load(Ordering::Relaxed);
+                return Err(io::Error::new(
+                    error.kind(),
+                    format!("the system refuses worker thread {} of {wanted}: {error}", started + 1),
+                ));
+            }
+        }
+    }
+    Ok(threads)
+}
+
+/// Counts a worker thread out when dropped.
+struct Ended(Arc<Inner>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.worker_ended();
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("flavor", &self.flavor)
+            .field("worker_threads", &self.workers)
+            .field("io", &self.io)
+            .field("time", &self.time)
+            .field("thread_stack_size", &self.stack_size)
+            .field("max_blocking_threads", &self.max_blocking)
+            .field("thread_keep_alive", &self.keep_alive)
+            .field("event_interval", &self.event_interval)
+            .field("global_queue_interval", &self.global_queue_interval)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! Which runtime this thread is in.
+//!
+//! Two marks of a thread. *Entered*: `spawn`, sockets and timers find this runtime. *Async*: the thread is polling futures,
+//! so it must not block in `block_on`. Neither has a destructor, so both can be read from those of other thread-locals.
+
+use super::handle::Inner;
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::null;
+use std::sync::Arc;
+
+thread_local! {
+    /// Kept alive by the counted reference in the `EnterGuard` that set it.
+    static CURRENT: Cell<*const Inner> = const { Cell::new(null()) };
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static ASYNC: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f` with the runtime this thread is in.
+#[inline]
+pub(super) fn with<R>(f: impl FnOnce(Option<&Arc<Inner>>) -> R) -> R {
+    let pointer = CURRENT.get();
+    if pointer.is_null() {
+        return f(None);
+    }
+    // SAFETY: the pointer is from `Arc::into_raw`, and the guard that set it keeps its reference until it resets it.
+    // `ManuallyDrop`: that reference stays the guard's.
+    let inner = std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(pointer) });
+    f(Some(&inner))
+}
+
+/// Keeps a thread inside a runtime; see [`Handle::enter`](super::Handle::enter).
+///
+/// # Panics
+///
+/// When guards are dropped in another order than the reverse of their making.
+#[must_use = "the thread leaves the runtime as soon as the guard is dropped"]
+pub struct EnterGuard<'a> {
+    entered: *const Inner,
+    before: *const Inner,
+    depth: usize,
+    handle: PhantomData<(&'a super::Handle, *mut ())>,
+}
+
+pub(super) fn enter<'a>(inner: Arc<Inner>) -> EnterGuard<'a> {
+    let entered = Arc::into_raw(inner);
+    let depth = DEPTH.get() + 1;
+    DEPTH.set(depth);
+    EnterGuard { entered, before: CURRENT.replace(entered), depth, handle: PhantomData }
+}
+
+impl Drop for EnterGuard<'_> {
+    fn drop(&mut self) {
+        if DEPTH.get() != self.depth {
+            // This guard's reference is leaked, because a later guard will make its runtime the current one again.
+            if !std::thread::panicking() {
+                panic!("`EnterGuard`s must be dropped in the reverse order of their making");
+            }
+            return;
+        }
+        DEPTH.set(self.depth - 1);
+        CURRENT.set(self.before);
+        // SAFETY: the pointer is from the `into_raw` in `enter`, and no thread-local has it any more.
+        drop(unsafe { Arc::from_raw(self.entered) });
+    }
+}
+
+impl fmt::Debug for EnterGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnterGuard").finish_non_exhaustive()
+    }
+}
+
+/// Whether this thread is polling futures.
+pub(super) fn is_async() -> bool {
+    ASYNC.get()
+}
+
+/// Marks this thread as polling futures until the guard is dropped.
+pub(super) fn begin_async() -> AsyncGuard {
+    AsyncGuard { before: ASYNC.replace(true) }
+}
+
+pub(super) struct AsyncGuard {
+    before: bool,
+}
+
+impl Drop for AsyncGuard {
+    fn drop(&mut self) {
+        ASYNC.set(self.before);
+    }
+}

@@ -1,0 +1,282 @@
+//! A runtime seen from anywhere: spawning, entering, asking.
+
+use super::context::{self, EnterGuard};
+use super::{RuntimeMetrics, block_on};
+use crate::blocking::Pool;
+use crate::driver::Driver;
+use crate::primitives::{Condvar, Mutex, thread};
+use crate::scheduler::{Hook, Shared, call};
+use crate::task::{JoinHandle, Meta};
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A reference to a runtime: spawns onto it, enters it, and tells how it is doing.
+///
+/// A handle does not keep its runtime going. Once the [`Runtime`](super::Runtime) has shut down, tasks spawned through a
+/// handle are cancelled at once, and their join handles say so.
+///
+/// ```
+/// # #[rt::main]
+/// # async fn main() {
+/// let handle = rt::runtime::Handle::current();
+/// std::thread::spawn(move || {
+///     // Not a thread of the runtime, but it can spawn onto it and wait for the result.
+///     let task = handle.spawn(async { 1 + 1 });
+///     assert_eq!(handle.block_on(task).unwrap(), 2);
+/// })
+/// .join()
+/// .unwrap();
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// Which kind of runtime a handle belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuntimeFlavor {
+    /// Tasks run on the thread that calls `block_on`.
+    CurrentThread,
+    /// Tasks run on a pool of worker threads.
+    MultiThread,
+}
+
+/// The parts of a runtime, put together.
+pub(crate) struct Inner {
+    pub(super) scheduler: Arc<Shared>,
+    pub(super) driver: Arc<Driver>,
+    pub(super) blocking: Arc<Pool>,
+    pub(super) threads: Threads,
+    pub(super) flavor: RuntimeFlavor,
+}
+
+/// How the runtime's threads are made, and how many workers there are.
+pub(super) struct Threads {
+    pub(super) name: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(super) stack_size: Option<usize>,
+    pub(super) on_start: Option<Hook>,
+    pub(super) on_stop: Option<Hook>,
+    pub(super) workers: Mutex<usize>,
+    pub(super) last_worker_ended: Condvar,
+}
+
+impl Inner {
+    /// Starts a thread inside the runtime, with the user's name, stack and hooks.
+    pub(super) fn start_thread(self: &Arc<Self>, body: Box<dyn FnOnce() + Send>) -> io::Result<thread::JoinHandle<()>> {
+        // A name with a NUL would make std panic.
+        let mut builder = thread::Builder::new().name((self.threads.name)().replace('\0', "?"));
+        if let Some(size) = self.threads.stack_size {
+            builder = builder.stack_size(size);
+        }
+        let inner = self.clone();
+        builder.spawn(move || {
+            let _entered = context::enter(inner.clone());
+            call(inner.threads.on_start.as_ref());
+            body();
+            call(inner.threads.on_stop.as_ref());
+        })
+    }
+
+    pub(super) fn spawn_blocking<F, R>(self: &Arc<Self>, closure: F, meta: Meta) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.blocking.spawn(closure, meta, &|body| self.start_thread(body).map(drop))
+    }
+
+    /// Waits until all worker threads have ended; false if they have not by `deadline`.
+    pub(super) fn wait_workers_ended(&self, deadline: Option<Instant>) -> bool {
+        let mut workers = self.threads.workers.lock();
+        while *workers > 0 {
+            match deadline {
+                None => self.threads.last_worker_ended.wait(&mut workers),
+                Some(deadline) => {
+                    if self.threads.last_worker_ended.wait_until(&mut workers, deadline).timed_out() {
+                        return *workers == 0;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn worker_ended(&self) {
+        let mut workers = self.threads.workers.lock();
+        *workers -= 1;
+        if *workers == 0 {
+            drop(workers);
+            // All futures have been dropped: nothing of the runtime's own waits for sockets or timers any more.
+            self.driver.shut_down();
+            self.threads.last_worker_ended.notify_all();
+        }
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("flavor", &self.flavor)
+            .field("scheduler", &self.scheduler)
+            .finish_non_exhaustive()
+    }
+}
+
+/// There is no runtime on this thread.
+#[derive(Debug, Clone)]
+pub struct TryCurrentError(());
+
+impl TryCurrentError {
+    /// Whether the thread has not entered a runtime. True: it is the only reason there is.
+    pub fn is_missing_context(&self) -> bool {
+        true
+    }
+
+    /// Whether the thread's local storage was gone. False: this runtime's can be read until the thread ends.
+    pub fn is_thread_local_destroyed(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Display for TryCurrentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NO_RUNTIME)
+    }
+}
+
+impl std::error::Error for TryCurrentError {}
+
+const NO_RUNTIME: &str = "there is no rt runtime on this thread: call this from inside `#[rt::main]`, `Runtime::block_on` \
+                          or a spawned task, or enter a runtime with `Handle::enter` first";
+
+impl Handle {
+    /// The runtime this thread is in.
+    ///
+    /// # Panics
+    ///
+    /// If it is in none. [`try_current`](Self::try_current) does not panic.
+    #[track_caller]
+    pub fn current() -> Handle {
+        match Handle::try_current() {
+            Ok(handle) => handle,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The runtime this thread is in.
+    ///
+    /// # Errors
+    ///
+    /// If it is in none.
+    pub fn try_current() -> Result<Handle, TryCurrentError> {
+        context::with(|inner| inner.map(|inner| Handle { inner: inner.clone() }).ok_or(TryCurrentError(())))
+    }
+
+    /// Runs `f` with the runtime this thread is in, without counting a reference.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn with_current<R>(f: impl FnOnce(&Arc<Inner>) -> R) -> R {
+        // Panics here and not in a closure, so that the message names the caller.
+        match context::with(|inner| inner.map(f)) {
+            Some(result) => result,
+            None => panic!("{NO_RUNTIME}"),
+        }
+    }
+
+    /// Makes this the runtime that `rt::spawn`, sockets and timers find on this thread, until the guard is dropped.
+    ///
+    /// ```
+    /// let runtime = rt::runtime::Runtime::new().unwrap();
+    /// let task = {
+    ///     let _guard = runtime.enter();
+    ///     rt::spawn(async { "spawned from ordinary code" })
+    /// };
+    /// assert_eq!(runtime.block_on(task).unwrap(), "spawned from ordinary code");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If guards are dropped in another order than the reverse of their making.
+    pub fn enter(&self) -> EnterGuard<'_> {
+        context::enter(self.inner.clone())
+    }
+
+    /// Spawns a task; see [`rt::spawn`](crate::spawn).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.inner.scheduler.spawn(future, Meta { name: None, location: Location::caller() })
+    }
+
+    /// Runs a closure that blocks on a thread that is made for it; see
+    /// [`rt::task::spawn_blocking`](crate::task::spawn_blocking).
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, closure: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.inner.spawn_blocking(closure, Meta { name: None, location: Location::caller() })
+    }
+
+    /// Polls `future` on this thread until it is done, inside the runtime.
+    ///
+    /// The future need not be `Send` or `'static`. On a current-thread runtime this polls nothing but `future`: its
+    /// tasks, sockets and timers stand still unless another thread is in [`Runtime::block_on`](super::Runtime::block_on).
+    ///
+    /// # Panics
+    ///
+    /// If the thread is polling futures already, in a task or in another `block_on`; and if `future` panics.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let _blocking = block_on::begin(self);
+        block_on::on_this_thread(future)
+    }
+
+    /// Which kind of runtime this is.
+    pub fn runtime_flavor(&self) -> RuntimeFlavor {
+        self.inner.flavor
+    }
+
+    /// Numbers that say how the runtime is doing.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        RuntimeMetrics::new(self.inner.clone())
+    }
+
+    /// The driver of sockets.
+    #[cfg(feature = "net")]
+    #[track_caller]
+    pub(crate) fn current_reactor() -> Arc<crate::driver::Reactor> {
+        let reactor = Handle::with_current(|inner| inner.driver.reactor().cloned());
+        match reactor {
+            Some(reactor) => reactor,
+            None => panic!("this runtime has no I/O: call `enable_io` or `enable_all` on its builder"),
+        }
+    }
+
+    /// A timer of the current runtime, not yet armed.
+    #[cfg(feature = "time")]
+    #[track_caller]
+    pub(crate) fn current_timer(deadline: Instant) -> crate::driver::Timer {
+        let timer = Handle::with_current(|inner| inner.driver.timer(inner.scheduler.shard(), deadline));
+        match timer {
+            Some(timer) => timer,
+            None => panic!("this runtime has no timers: call `enable_time` or `enable_all` on its builder"),
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("flavor", &self.inner.flavor).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,162 @@
+//! The ways to spawn onto the current runtime.
+
+use super::Handle;
+use crate::task::{JoinHandle, Meta};
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+
+/// Spawns a task onto the current runtime. It begins at once, whether or not the handle is awaited.
+///
+/// The task runs until it is done, it is aborted, or the runtime shuts down. It may run on any worker, and move at its
+/// await points.
+///
+/// ```
+/// # #[rt::main]
+/// # async fn main() {
+/// let tasks: Vec<_> = (0..4).map(|i| rt::spawn(async move { i * i })).collect();
+/// let mut sum = 0;
+/// for task in tasks {
+///     sum += task.await.unwrap();
+/// }
+/// assert_eq!(sum, 0 + 1 + 4 + 9);
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// If this thread is in no runtime.
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let location = Location::caller();
+    Handle::with_current(|inner| inner.scheduler.spawn(future, Meta { name: None, location }))
+}
+
+/// Runs a closure that blocks on a thread of the runtime's blocking pool, so that no worker waits for it.
+///
+/// At most [`max_blocking_threads`](super::Builder::max_blocking_threads) run at a time; more wait in a queue. A closure
+/// that has begun cannot be aborted; shutting the runtime down waits for it, and drops those that have not begun.
+///
+/// ```
+/// # #[rt::main]
+/// # async fn main() -> std::io::Result<()> {
+/// let text = rt::task::spawn_blocking(|| std::fs::read_to_string("Cargo.toml")).await??;
+/// assert!(text.contains("[package]"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// If this thread is in no runtime, or if the system refuses the pool's first thread.
+#[track_caller]
+pub fn spawn_blocking<F, R>(closure: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let location = Location::caller();
+    Handle::with_current(|inner| inner.spawn_blocking(closure, Meta { name: None, location }))
+}
+
+/// Spawns tasks that have a name, by which reports mention them.
+///
+/// ```
+/// # #[rt::main]
+/// # async fn main() -> std::io::Result<()> {
+/// let task = rt::task::Builder::new().name("accept loop").spawn(async { "ready" })?;
+/// assert_eq!(task.await.unwrap(), "ready");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TaskBuilder<'a> {
+    name: Option<&'a str>,
+}
+
+impl<'a> TaskBuilder<'a> {
+    /// A builder of tasks without a name.
+    pub fn new() -> Self {
+        TaskBuilder::default()
+    }
+
+    /// Names the tasks.
+    #[must_use]
+    pub fn name(self, name: &'a str) -> Self {
+        TaskBuilder { name: Some(name) }
+    }
+
+    fn meta(&self, location: &'static Location<'static>) -> Meta {
+        Meta { name: self.name.map(Box::from), location }
+    }
+
+    /// Spawns a task; see [`rt::spawn`](crate::spawn).
+    ///
+    /// # Errors
+    ///
+    /// None today.
+    ///
+    /// # Panics
+    ///
+    /// If this thread is in no runtime.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let meta = self.meta(Location::caller());
+        Ok(Handle::with_current(|inner| inner.scheduler.spawn(future, meta)))
+    }
+
+    /// Spawns a task onto the runtime of `handle`.
+    ///
+    /// # Errors
+    ///
+    /// None today.
+    #[track_caller]
+    pub fn spawn_on<F>(self, future: F, handle: &Handle) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Ok(handle.inner.scheduler.spawn(future, self.meta(Location::caller())))
+    }
+
+    /// Runs a closure that blocks; see [`spawn_blocking`].
+    ///
+    /// # Errors
+    ///
+    /// None today.
+    ///
+    /// # Panics
+    ///
+    /// If this thread is in no runtime, or if the system refuses the pool's first thread.
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(self, closure: F) -> io::Result<JoinHandle<R>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let meta = self.meta(Location::caller());
+        Ok(Handle::with_current(|inner| inner.spawn_blocking(closure, meta)))
+    }
+
+    /// Runs a closure that blocks on the runtime of `handle`.
+    ///
+    /// # Errors
+    ///
+    /// None today.
+    #[track_caller]
+    pub fn spawn_blocking_on<F, R>(self, closure: F, handle: &Handle) -> io::Result<JoinHandle<R>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        Ok(handle.inner.spawn_blocking(closure, self.meta(Location::caller())))
+    }
+}

@@ -1,0 +1,36 @@
+//! Which worker this thread is.
+
+use super::{Shared, Worker};
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ptr::{self, null};
+
+thread_local! {
+    // Without a destructor, so that wakes from other thread-locals' destructors find it.
+    static CURRENT: Cell<*const Worker> = const { Cell::new(null()) };
+}
+
+/// Runs `f` with this thread's worker, if it is one of `scheduler`'s.
+#[inline(always)]
+pub(super) fn with<R>(scheduler: *const Shared, f: impl FnOnce(Option<&Worker>) -> R) -> R {
+    // SAFETY: `enter` set the pointer to a worker that it borrows until it resets the pointer, on this thread.
+    let worker = unsafe { CURRENT.get().as_ref() };
+    f(worker.filter(|worker| ptr::eq(worker.scheduler(), scheduler)))
+}
+
+/// Makes `worker` this thread's worker until the guard is dropped.
+pub(super) fn enter(worker: &Worker) -> Entered<'_> {
+    Entered { before: CURRENT.replace(worker), worker: PhantomData }
+}
+
+/// Resets the thread's worker when dropped. Private to the worker loop, which never leaks it.
+pub(super) struct Entered<'a> {
+    before: *const Worker,
+    worker: PhantomData<&'a Worker>,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}

@@ -1,0 +1,300 @@
+//! Who runs which task, where and when.
+//!
+//! | file | subject |
+//! |---|---|
+//! | this | [`Shared`]: what all workers of a runtime share, spawning, and the way of a wake |
+//! | `worker` | one worker: its loop, its queues, stealing, going to sleep |
+//! | `lifo_slot` | the one task that a worker runs next |
+//! | `sleep/` | who sleeps, who searches, whom to wake; the proof is in its README |
+//! | `current` | which worker this thread is |
+//! | `counters` | statistics, written by their owner only |
+//!
+//! A current-thread runtime is the same scheduler with one worker, which `block_on` drives.
+//!
+//! # The way of a wake
+//!
+//! On a worker of the task's own runtime: into its LIFO slot, and what was there to its deque. From anywhere else: into
+//! the injector, and then by the protocol of `sleep/`. Wakes by events and timers go to the deque in order, and nobody
+//! is notified until all are there.
+
+mod counters;
+mod current;
+mod lifo_slot;
+mod sleep;
+mod worker;
+
+pub(crate) use counters::Counters;
+pub(crate) use sleep::{Parker, Unpark};
+pub(crate) use worker::{Main, NoMain, Worker};
+
+use crate::primitives::CachePadded;
+use crate::primitives::atomic::{AtomicBool, Ordering};
+use crate::primitives::deque::{Injector, Stealer};
+use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
+use crate::task::{Completed, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef};
+use lifo_slot::LifoSlot;
+use sleep::Sleep;
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// What wakes tasks from outside, as a worker sees it: sockets and timers.
+pub(crate) trait Events: Send + Sync + 'static {
+    /// Wakes what is due, without waiting. Does nothing if another thread is at it.
+    fn turn(&self);
+
+    /// Waits until something is due, wakes it, and returns true. Returns false at once if another thread waits already.
+    ///
+    /// `begin` is called when nobody else can wait any more; if it returns false, this does not wait but only looks.
+    fn wait(&self, begin: &mut dyn FnMut() -> bool) -> bool;
+
+    /// Ends a `wait`, or the next one.
+    fn interrupt(&self);
+}
+
+/// A callback of the user's.
+pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// How workers behave.
+pub(crate) struct Config {
+    /// Events are looked at after so many polls.
+    pub(crate) event_interval: u32,
+    /// The injector comes first after so many polls.
+    pub(crate) global_queue_interval: u32,
+    /// Woken tasks go to the LIFO slot.
+    pub(crate) lifo_slot: bool,
+    pub(crate) on_park: Option<Hook>,
+    pub(crate) on_unpark: Option<Hook>,
+    /// Where the workers' random numbers begin.
+    pub(crate) seed: u64,
+}
+
+/// What all workers of one runtime share.
+pub(crate) struct Shared {
+    injector: CachePadded<Injector<RunToken>>,
+    workers: Box<[CachePadded<Remote>]>,
+    sleep: Sleep,
+    registry: Registry,
+    events: Option<Arc<dyn Events>>,
+    config: Config,
+    /// Wakes and spawns from outside the pool.
+    remote_schedules: CachePadded<AtomicU64>,
+    closed: AtomicBool,
+}
+
+/// What others can reach of a worker.
+struct Remote {
+    stealer: Stealer<RunToken>,
+    lifo_slot: LifoSlot,
+    counters: Counters,
+}
+
+/// Shards of the registry for threads that are no workers. One would do for a single spawning thread; with more than a
+/// few the locks would be spread thinner than the cores.
+const FOREIGN_SHARDS: usize = 4;
+
+impl Shared {
+    /// A scheduler, and its workers, which do nothing until somebody calls [`Worker::run`].
+    pub(crate) fn new(workers: usize, events: Option<Arc<dyn Events>>, config: Config) -> (Arc<Self>, Vec<Worker>) {
+        let queues: Vec<_> = (0..workers).map(|_| crate::primitives::deque::Worker::new_fifo()).collect();
+        let remote = |queue: &crate::primitives::deque::Worker<RunToken>| {
+            CachePadded::new(Remote {
+                stealer: queue.stealer(),
+                lifo_slot: LifoSlot::new(),
+                counters: Counters::default(),
+            })
+        };
+        let shared = Arc::new(Shared {
+            injector: CachePadded::new(Injector::new()),
+            workers: queues.iter().map(remote).collect(),
+            sleep: Sleep::new(workers),
+            registry: Registry::new(workers + FOREIGN_SHARDS),
+            events,
+            config,
+            remote_schedules: CachePadded::new(AtomicU64::new(0)),
+            closed: AtomicBool::new(false),
+        });
+        let workers =
+            queues.into_iter().enumerate().map(|(index, queue)| Worker::new(shared.clone(), index, queue)).collect();
+        (shared, workers)
+    }
+
+    /// Spawns a task. After shutdown has begun the task is cancelled at once.
+    #[inline]
+    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, meta: Meta) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        // SAFETY: `Arc::as_ptr` never returns null.
+        let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
+        // SAFETY: tasks are in the registry until they are retired, and workers do not end before it is empty; each of
+        // them, and whoever runs or drops one in their place, has a counted reference to `self`.
+        let (life, token, handle) = unsafe { crate::task::new(future, meta, this) };
+        current::with(&**self, |worker| {
+            let shard = worker.map_or_else(|| self.foreign_shard(), Worker::index);
+            match (self.registry.insert(shard, life), worker) {
+                (Ok(()), Some(worker)) => worker.push(token),
+                (Ok(()), None) => self.push_from_outside(token),
+                (Err(_life), _) => token.cancel(),
+            }
+        });
+        handle
+    }
+
+    /// A number for this thread: its worker's, or a larger one.
+    #[cfg(feature = "time")]
+    pub(crate) fn shard(&self) -> usize {
+        current::with(self, |worker| worker.map_or(self.workers.len(), Worker::index))
+    }
+
+    fn foreign_shard(&self) -> usize {
+        thread_local! {
+            static SHARD: Cell<u32> = const { Cell::new(u32::MAX) };
+        }
+        if SHARD.get() == u32::MAX {
+            static NEXT: AtomicU64 = AtomicU64::new(0);
+            SHARD.set((NEXT.fetch_add(1, PlainOrdering::Relaxed) % FOREIGN_SHARDS as u64) as u32);
+        }
+        self.workers.len() + SHARD.get() as usize
+    }
+
+    fn push_from_outside(&self, token: RunToken) {
+        self.remote_schedules.fetch_add(1, PlainOrdering::Relaxed);
+        self.injector.push(token);
+        self.notify();
+    }
+
+    /// Steps 2 and 3 of pushing, in `sleep/README.md`.
+    #[inline]
+    fn notify(&self) {
+        if let Some(worker) = self.sleep.notify() {
+            self.unpark(worker);
+        }
+    }
+
+    /// Makes a worker return from its park, or from its next one.
+    pub(crate) fn unpark(&self, worker: usize) {
+        match self.sleep.parker(worker).unpark() {
+            Unpark::Done => {}
+            Unpark::Interrupt => {
+                if let Some(events) = &self.events {
+                    events.interrupt();
+                }
+            }
+        }
+    }
+
+    fn unpark_all(&self) {
+        for worker in 0..self.workers.len() {
+            self.unpark(worker);
+        }
+    }
+
+    /// Whether a task is in the injector or in a deque.
+    fn has_visible_work(&self) -> bool {
+        !self.injector.is_empty() || self.workers.iter().any(|worker| !worker.stealer.is_empty())
+    }
+
+    /// Begins shutdown: refuses new tasks and cancels those that are there. Workers end when all have gone.
+    pub(crate) fn close(&self) {
+        let tasks = self.registry.close();
+        // Ordering: Release pairs with the Acquire in `is_finished`: who sees the flag sees the closed registry.
+        self.closed.store(true, Ordering::Release);
+        for task in &tasks {
+            task.abort();
+        }
+        drop(tasks);
+        self.unpark_all();
+    }
+
+    /// Whether shutdown has begun.
+    pub(crate) fn is_closed(&self) -> bool {
+        // Ordering: Acquire pairs with the Release in `close`.
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether shutdown has begun and no task is left.
+    ///
+    /// Nothing can be queued any more then: a complete task's waker does nothing.
+    fn is_finished(&self) -> bool {
+        self.is_closed() && self.registry.is_empty()
+    }
+
+    /// What each worker is polling: the task's id, name and spawn location. Empty when no task is being polled.
+    pub(crate) fn running(&self) -> Vec<TaskRef> {
+        let ids = self.workers.iter().map(|worker| worker.counters.current());
+        ids.filter(|id| *id != 0).filter_map(|id| self.registry.find(id)).collect()
+    }
+
+    pub(crate) fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(crate) fn counters(&self, worker: usize) -> &Counters {
+        &self.workers[worker].counters
+    }
+
+    pub(crate) fn worker_queue_depth(&self, worker: usize) -> usize {
+        self.workers[worker].stealer.len()
+    }
+
+    pub(crate) fn injector_depth(&self) -> usize {
+        self.injector.len()
+    }
+
+    pub(crate) fn remote_schedules(&self) -> u64 {
+        self.remote_schedules.load(PlainOrdering::Relaxed)
+    }
+
+    pub(crate) fn parked(&self) -> usize {
+        self.sleep.parked()
+    }
+}
+
+impl Schedule for Shared {
+    #[inline]
+    unsafe fn schedule(this: NonNull<Self>, token: RunToken) {
+        current::with(this.as_ptr(), |worker| match worker {
+            Some(worker) => worker.push(token),
+            None => {
+                // The task can run and be the last one as soon as it is queued, so the look at the sleepers needs a
+                // reference of its own.
+                // SAFETY: the caller promises that `this` is live until `token` is queued. It came from `Arc::as_ptr`.
+                unsafe { Arc::increment_strong_count(this.as_ptr()) };
+                // SAFETY: that reference is ours.
+                let shared = unsafe { Arc::from_raw(this.as_ptr()) };
+                shared.push_from_outside(token);
+            }
+        });
+    }
+
+    #[inline]
+    fn retire(&self, task: Completed) {
+        let here = current::with(self, |worker| worker.map(Worker::index));
+        self.registry.retire(here, task);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler")
+            .field("workers", &self.workers.len())
+            .field("parked", &self.parked())
+            .field("alive", &self.registry.alive())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Calls a hook of the user's; a panic in it is contained, after the panic hook has reported it.
+pub(crate) fn call(hook: Option<&Hook>) {
+    if let Some(hook) = hook {
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hook()));
+    }
+}

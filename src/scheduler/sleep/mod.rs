@@ -1,0 +1,326 @@
+#![doc = include_str!("README.md")]
+
+mod idle;
+mod parker;
+
+pub(crate) use parker::{Parker, Unpark};
+
+use crate::primitives::atomic::{Ordering, fence};
+use crate::primitives::planted::{self, Step};
+use crate::primitives::{CachePadded, Mutex};
+use idle::Idle;
+
+/// Who sleeps, who searches, and whom to wake.
+#[derive(Debug)]
+pub(crate) struct Sleep {
+    idle: CachePadded<Idle>,
+    /// Indices of the parked workers, the last to park at the end.
+    sleepers: Mutex<Vec<Sleeper>>,
+    parkers: Box<[CachePadded<Parker>]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sleeper {
+    worker: usize,
+    watches_events: bool,
+}
+
+/// What became of a worker that leaves its place among the sleepers.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Retracted {
+    /// It left by itself.
+    Freely,
+    /// A pusher had taken it: it counts as searching.
+    Notified,
+}
+
+impl Sleep {
+    pub(crate) fn new(workers: usize) -> Self {
+        Sleep {
+            idle: CachePadded::new(Idle::new()),
+            sleepers: Mutex::new(Vec::with_capacity(workers)),
+            parkers: (0..workers).map(|_| CachePadded::new(Parker::new())).collect(),
+        }
+    }
+
+    /// Worker `worker`'s place to block.
+    #[inline]
+    pub(crate) fn parker(&self, worker: usize) -> &Parker {
+        &self.parkers[worker]
+    }
+
+    /// Steps 2 and 3 of pushing: returns a worker to unpark. It counts as searching from now on.
+    #[inline]
+    pub(crate) fn notify(&self) -> Option<usize> {
+        if planted::keeps(Step::PusherFences) {
+            // Pairs with the fence in `announce`: that worker sees our push, or we see it parked.
+            fence(Ordering::SeqCst);
+        }
+        self.notify_cheaply()
+    }
+
+    /// Step 3 of pushing without the fence before it: may miss a worker that is just going to sleep.
+    #[inline]
+    pub(crate) fn notify_cheaply(&self) -> Option<usize> {
+        if self.idle.wants_notification() { self.take_sleeper() } else { None }
+    }
+
+    #[cold]
+    fn take_sleeper(&self) -> Option<usize> {
+        let mut sleepers = self.sleepers.lock();
+        if !self.idle.wants_notification() {
+            return None;
+        }
+        let last = sleepers.len().checked_sub(1)?;
+        // Leave the events watched as long as there is somebody else.
+        let chosen = if sleepers[last].watches_events && last > 0 { last - 1 } else { last };
+        let sleeper = sleepers.remove(chosen);
+        self.idle.parked_to_searching();
+        Some(sleeper.worker)
+    }
+
+    /// Running to searching, unless enough search already.
+    #[inline]
+    pub(crate) fn try_search(&self) -> bool {
+        self.idle.try_search(self.parkers.len())
+    }
+
+    /// Searching to running, with work found. True: it was the last searcher, and has to look for more and `notify`.
+    #[inline]
+    #[must_use]
+    pub(crate) fn end_search(&self) -> bool {
+        let last = self.idle.end_search();
+        if last {
+            // Pairs with the fence in `notify`: that pusher saw us searching and woke nobody, so we see its push; or it
+            // saw us gone.
+            fence(Ordering::SeqCst);
+        }
+        last && planted::keeps(Step::LastSearcherLooks)
+    }
+
+    /// Steps 1 to 3 of going to sleep. True: go on to block. False: `sees_work` found something, and the worker is
+    /// searching.
+    pub(crate) fn prepare(&self, worker: usize, was_searching: bool, sees_work: impl FnOnce() -> bool) -> bool {
+        self.announce(worker, was_searching);
+        if planted::keeps(Step::ParkerLooksAgain) && sees_work() {
+            // Taken by a pusher or not, it searches now.
+            let _ = self.retract(worker, true);
+            return false;
+        }
+        true
+    }
+
+    /// Steps 1 and 2.
+    fn announce(&self, worker: usize, was_searching: bool) {
+        {
+            let mut sleepers = self.sleepers.lock();
+            sleepers.push(Sleeper { worker, watches_events: false });
+            self.idle.announce(was_searching);
+        }
+        if planted::keeps(Step::ParkerFences) {
+            // Pairs with the fence in `notify`.
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// Tells whom to leave alone while there is a choice: `worker`, which is parked, waits in the reactor.
+    pub(crate) fn watches_events(&self, worker: usize) {
+        let mut sleepers = self.sleepers.lock();
+        if let Some(sleeper) = sleepers.iter_mut().find(|sleeper| sleeper.worker == worker) {
+            sleeper.watches_events = true;
+        }
+    }
+
+    /// Parked to searching, or to running.
+    pub(crate) fn retract(&self, worker: usize, to_search: bool) -> Retracted {
+        let mut sleepers = self.sleepers.lock();
+        match sleepers.iter().rposition(|sleeper| sleeper.worker == worker) {
+            Some(place) => {
+                sleepers.remove(place);
+                if to_search {
+                    self.idle.parked_to_searching();
+                } else {
+                    self.idle.parked_to_running();
+                }
+                Retracted::Freely
+            }
+            None => Retracted::Notified,
+        }
+    }
+
+    /// How many workers are parked, about.
+    pub(crate) fn parked(&self) -> usize {
+        self.idle.parked()
+    }
+}
+
+#[cfg(all(test, not(rt_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_woken_while_somebody_searches() {
+        let sleep = Sleep::new(4);
+        sleep.announce(0, false);
+        sleep.announce(1, false);
+        assert!(sleep.try_search());
+        assert_eq!(sleep.notify(), None);
+        assert!(sleep.end_search());
+        assert_eq!(sleep.notify(), Some(1));
+        assert_eq!(sleep.notify(), None, "the woken one searches");
+    }
+
+    #[test]
+    fn at_most_half_of_the_workers_search() {
+        let sleep = Sleep::new(4);
+        assert!(sleep.try_search());
+        assert!(sleep.try_search());
+        assert!(!sleep.try_search());
+    }
+
+    #[test]
+    fn the_watcher_of_events_is_woken_last() {
+        let sleep = Sleep::new(4);
+        sleep.announce(2, false);
+        sleep.announce(3, false);
+        sleep.watches_events(3);
+        assert_eq!(sleep.notify(), Some(2));
+        assert!(sleep.end_search());
+        assert_eq!(sleep.notify(), Some(3));
+    }
+
+    #[test]
+    fn a_worker_that_was_taken_learns_so_when_it_retracts() {
+        let sleep = Sleep::new(2);
+        sleep.announce(0, false);
+        assert_eq!(sleep.notify(), Some(0));
+        assert_eq!(sleep.retract(0, false), Retracted::Notified);
+        assert!(sleep.end_search());
+        sleep.announce(1, false);
+        assert_eq!(sleep.retract(1, false), Retracted::Freely);
+        assert_eq!(sleep.parked(), 0);
+    }
+}
+
+#[cfg(all(test, rt_loom))]
+mod models {
+    use super::*;
+    use crate::primitives::planted::assert_caught;
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicUsize;
+    use loom::thread;
+
+    /// Workers whose queues are a number: how many tasks are visible.
+    struct Model {
+        sleep: Sleep,
+        visible: AtomicUsize,
+    }
+
+    impl Model {
+        fn new(workers: usize) -> Arc<Self> {
+            Arc::new(Model { sleep: Sleep::new(workers), visible: AtomicUsize::new(0) })
+        }
+
+        fn push(&self) {
+            self.visible.fetch_add(1, Ordering::Release);
+            self.notify();
+        }
+
+        fn notify(&self) {
+            if let Some(worker) = self.sleep.notify() {
+                let _ = self.sleep.parker(worker).unpark();
+            }
+        }
+
+        fn take(&self) -> bool {
+            self.visible.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1)).is_ok()
+        }
+
+        /// Goes to sleep as a worker does; false if it must not.
+        fn park(&self, worker: usize, was_searching: bool) -> bool {
+            self.sleep.prepare(worker, was_searching, || self.visible.load(Ordering::Relaxed) > 0)
+        }
+
+        /// Whether a parked worker would return from blocking now.
+        fn would_wake(&self, worker: usize) -> bool {
+            self.sleep.parker(worker).is_notified()
+        }
+    }
+
+    #[test]
+    fn a_push_finds_the_sleeper_or_the_sleeper_finds_the_push() {
+        loom::model(|| {
+            let model = Model::new(1);
+            let pusher = thread::spawn({
+                let model = model.clone();
+                move || model.push()
+            });
+            let asleep = model.park(0, false);
+            pusher.join().unwrap();
+            assert!(!asleep || model.would_wake(0), "a task waits and its worker sleeps");
+        });
+    }
+
+    #[test]
+    fn the_last_searcher_takes_over_the_duty_to_wake() {
+        loom::model(|| {
+            let model = Model::new(4);
+            model.sleep.announce(1, false);
+            assert!(model.sleep.try_search());
+            model.visible.store(1, Ordering::Relaxed);
+            // A pusher that may find worker 0 searching, and then wakes nobody.
+            let pusher = thread::spawn({
+                let model = model.clone();
+                move || model.push()
+            });
+            // Worker 0 finds one task and runs it, for ever.
+            assert!(model.take());
+            if model.sleep.end_search() && model.visible.load(Ordering::Relaxed) > 0 {
+                model.notify();
+            }
+            pusher.join().unwrap();
+            assert!(model.would_wake(1), "a task waits, worker 0 is busy and worker 1 sleeps");
+        });
+    }
+
+    #[test]
+    fn a_searcher_that_gives_up_looks_once_more() {
+        loom::model(|| {
+            let model = Model::new(2);
+            assert!(model.sleep.try_search());
+            let pusher = thread::spawn({
+                let model = model.clone();
+                move || model.push()
+            });
+            let asleep = !model.take() && model.park(0, true);
+            pusher.join().unwrap();
+            let served = model.visible.load(Ordering::Relaxed) == 0;
+            assert!(!asleep || served || model.would_wake(0), "a task waits and its worker sleeps");
+        });
+    }
+
+    #[test]
+    fn the_parking_model_notices_a_pusher_without_a_fence() {
+        let name = "scheduler::sleep::models::a_push_finds_the_sleeper_or_the_sleeper_finds_the_push";
+        assert_caught(name, Step::PusherFences);
+    }
+
+    #[test]
+    fn the_parking_model_notices_a_parker_without_a_fence() {
+        let name = "scheduler::sleep::models::a_push_finds_the_sleeper_or_the_sleeper_finds_the_push";
+        assert_caught(name, Step::ParkerFences);
+    }
+
+    #[test]
+    fn the_parking_model_notices_a_parker_that_does_not_look_again() {
+        let name = "scheduler::sleep::models::a_push_finds_the_sleeper_or_the_sleeper_finds_the_push";
+        assert_caught(name, Step::ParkerLooksAgain);
+    }
+
+    #[test]
+    fn the_search_model_notices_a_last_searcher_that_just_leaves() {
+        let name = "scheduler::sleep::models::the_last_searcher_takes_over_the_duty_to_wake";
+        assert_caught(name, Step::LastSearcherLooks);
+    }
+}

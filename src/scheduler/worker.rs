@@ -1,0 +1,397 @@
+//! One worker: what it runs next, and what it does when there is nothing to run.
+//!
+//! A turn of the loop:
+//!
+//! 1. a `block_on` on this worker polls its own future if that was woken;
+//! 2. the next task: the LIFO slot, then the deque, then the injector; now and then the injector first, and a look at
+//!    events (see [`Pace`]);
+//! 3. none: search the injector and the peers; none: sleep;
+//! 4. if this worker has made tasks visible and some are still in its deque: tell a sleeper;
+//! 5. poll the task. Woken meanwhile, it goes to the back of the deque.
+//!
+//! While it polls, a worker holds nothing but that task: its deque and its slot are open to thieves, no lock is held.
+
+use super::current;
+use super::sleep::Retracted;
+use super::{Counters, Shared, call};
+use crate::primitives::clock;
+use crate::primitives::deque::{self, settle};
+use crate::primitives::{random, spin_loop};
+use crate::task::{RunToken, budget};
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The future that a thread in `block_on` polls besides being a worker.
+pub(crate) trait Main {
+    /// Polls the future if it was woken. True: it is done, leave the loop.
+    fn poll(&mut self) -> bool;
+
+    /// Whether it was woken.
+    fn is_woken(&self) -> bool;
+}
+
+/// A worker thread has none; it leaves when the runtime has shut down.
+pub(crate) struct NoMain;
+
+impl Main for NoMain {
+    fn poll(&mut self) -> bool {
+        false
+    }
+
+    fn is_woken(&self) -> bool {
+        false
+    }
+}
+
+/// See the module's page.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    index: usize,
+    queue: deque::Worker<RunToken>,
+    pace: Pace,
+    /// Polls from the LIFO slot in a row.
+    lifo_run: Cell<u32>,
+    /// This worker put tasks into its deque since it last told a sleeper.
+    pushed: Cell<bool>,
+    /// Counted as searching.
+    searching: Cell<bool>,
+    /// In `Events`: wakes go to the deque, and nobody is told yet.
+    in_events: Cell<bool>,
+    random: RefCell<random::Rng>,
+}
+
+/// Polls in a row from the LIFO slot. Without a bound, two tasks that wake each other would starve the rest; a lower one
+/// breaks conversations apart, a higher one makes the rest wait longer. tokio takes the same.
+const LIFO_RUN: u32 = 3;
+
+/// Passes over all peers before a search gives up. The last one also takes from LIFO slots. A pass costs about 20 ns a
+/// peer; the pauses between passes make it about 2 us in all, less than half of what waking a thread costs.
+const SEARCH_PASSES: u32 = 4;
+const PAUSE_SPINS: u32 = 24;
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, index: usize, queue: deque::Worker<RunToken>) -> Self {
+        let seed = shared.config.seed.wrapping_add(index as u64);
+        Worker {
+            pace: Pace::new(shared.config.event_interval, shared.config.global_queue_interval),
+            shared,
+            index,
+            queue,
+            lifo_run: Cell::new(0),
+            pushed: Cell::new(false),
+            searching: Cell::new(false),
+            in_events: Cell::new(false),
+            random: RefCell::new(random::Rng::with_seed(seed)),
+        }
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    #[inline]
+    pub(super) fn scheduler(&self) -> &Shared {
+        &self.shared
+    }
+
+    #[inline]
+    fn counters(&self) -> &Counters {
+        &self.shared.workers[self.index].counters
+    }
+
+    /// Runs tasks until `main` is done, or until the runtime has shut down.
+    pub(crate) fn run(&self, main: &mut impl Main) {
+        let _entered = current::enter(self);
+        // Also when the main future panics.
+        let _leave = Leave(self);
+        loop {
+            if main.poll() {
+                break;
+            }
+            match self.next().or_else(|| self.search()) {
+                Some(token) => self.poll(token),
+                None if self.shared.is_finished() => {
+                    // The last task may have ended here: the others sleep, and have nothing to wake them but this.
+                    self.shared.unpark_all();
+                    break;
+                }
+                None => self.park(main),
+            }
+        }
+    }
+
+    /// Step 5.
+    #[inline]
+    fn poll(&self, token: RunToken) {
+        if self.searching.get() {
+            self.end_search();
+        }
+        // Step 4. A worker that sleeps must learn of tasks that would wait for this poll.
+        if self.pushed.get() {
+            self.pushed.set(false);
+            if !self.queue.is_empty() {
+                self.shared.notify();
+            }
+        }
+        self.counters().begin_poll(token.id());
+        budget::refill();
+        let again = token.run();
+        self.counters().end_poll();
+        if let Some(token) = again {
+            // No more tasks are visible than before this one was taken out, and that many were told of.
+            self.queue.push(token);
+        }
+    }
+
+    /// Takes in a task that was woken or spawned on this thread.
+    #[inline]
+    pub(super) fn push(&self, token: RunToken) {
+        self.counters().local_schedules.add(1);
+        let to_queue = if self.shared.config.lifo_slot && !self.in_events.get() {
+            match self.shared.workers[self.index].lifo_slot.replace(token) {
+                Some(displaced) => displaced,
+                None => return,
+            }
+        } else {
+            token
+        };
+        self.queue.push(to_queue);
+        self.pushed.set(true);
+        if !self.in_events.get()
+            && let Some(worker) = self.shared.sleep.notify_cheaply()
+        {
+            self.shared.unpark(worker);
+        }
+    }
+
+    /// Step 2. The one place that chooses the next task of this worker.
+    #[inline]
+    fn next(&self) -> Option<RunToken> {
+        if self.pace.events_due() {
+            self.maintain();
+        }
+        if self.pace.injector_first(|| self.shared.injector.is_empty())
+            && let Some(token) = self.take_injected()
+        {
+            return Some(token);
+        }
+        self.take_own().or_else(|| self.take_injected())
+    }
+
+    #[inline]
+    fn take_own(&self) -> Option<RunToken> {
+        if let Some(token) = self.shared.workers[self.index].lifo_slot.take() {
+            if self.lifo_run.get() < LIFO_RUN {
+                self.lifo_run.set(self.lifo_run.get() + 1);
+                self.counters().lifo_polls.add(1);
+                return Some(token);
+            }
+            self.queue.push(token);
+            self.pushed.set(true);
+        }
+        self.lifo_run.set(0);
+        self.queue.pop()
+    }
+
+    /// Takes a batch from the injector. What it does not run now is in its deque, for everyone.
+    fn take_injected(&self) -> Option<RunToken> {
+        if self.shared.injector.is_empty() {
+            return None;
+        }
+        let token = settle(|| self.shared.injector.steal_batch_and_pop(&self.queue))?;
+        self.pushed.set(true);
+        Some(token)
+    }
+
+    /// Step 3.
+    fn search(&self) -> Option<RunToken> {
+        if !self.searching.get() {
+            if !self.shared.sleep.try_search() {
+                return None;
+            }
+            self.searching.set(true);
+        }
+        for pass in 1..=SEARCH_PASSES {
+            if let Some(token) = self.take_injected().or_else(|| self.steal(pass == SEARCH_PASSES)) {
+                return Some(token);
+            }
+            if pass < SEARCH_PASSES {
+                (0..PAUSE_SPINS).for_each(|_| spin_loop());
+            }
+        }
+        None
+    }
+
+    fn steal(&self, slots_too: bool) -> Option<RunToken> {
+        let workers = &self.shared.workers;
+        let start = self.random.borrow_mut().usize(..workers.len());
+        let victims = || (start..workers.len()).chain(0..start).filter(|&victim| victim != self.index);
+        let stolen = victims().find_map(|victim| {
+            let stealer = &workers[victim].stealer;
+            // `steal` pins an epoch first, with a fence; the look is half the price.
+            if stealer.is_empty() { None } else { settle(|| stealer.steal_batch_and_pop(&self.queue)) }
+        });
+        if let Some(token) = stolen {
+            self.counters().steals.add(1);
+            self.counters().stolen.add(1 + self.queue.len() as u64);
+            self.pushed.set(true);
+            return Some(token);
+        }
+        if !slots_too {
+            return None;
+        }
+        let token = victims().find_map(|victim| workers[victim].lifo_slot.steal())?;
+        self.counters().steals.add(1);
+        self.counters().stolen.add(1);
+        Some(token)
+    }
+
+    /// Leaves the search with work found; "Leaving a search with work" in `sleep/README.md`.
+    fn end_search(&self) {
+        self.searching.set(false);
+        if self.shared.sleep.end_search() && self.shared.has_visible_work() {
+            self.shared.notify();
+        }
+    }
+
+    /// "Going to sleep" in `sleep/README.md`.
+    fn park(&self, main: &impl Main) {
+        self.shared.registry.collect(self.index);
+        let was_searching = self.searching.replace(false);
+        let sees_work = || self.shared.has_visible_work() || main.is_woken();
+        if !self.shared.sleep.prepare(self.index, was_searching, sees_work) {
+            self.searching.set(true);
+            return;
+        }
+        let polls = self.counters().polls.get();
+        self.counters().parks.add(1);
+        call(self.shared.config.on_park.as_ref());
+        self.block();
+        call(self.shared.config.on_unpark.as_ref());
+        if self.shared.sleep.retract(self.index, false) == Retracted::Notified {
+            self.searching.set(true);
+        } else if polls == self.counters().polls.get() && self.queue.is_empty() {
+            self.counters().idle_wakes.add(1);
+        }
+    }
+
+    /// Blocks: in the reactor if nobody else does.
+    fn block(&self) {
+        let parker = self.shared.sleep.parker(self.index);
+        if let Some(events) = &self.shared.events {
+            self.in_events.set(true);
+            let waited = events.wait(&mut || {
+                self.shared.sleep.watches_events(self.index);
+                parker.begin_watch()
+            });
+            self.in_events.set(false);
+            if waited {
+                parker.end_watch();
+                return;
+            }
+        }
+        parker.park();
+    }
+
+    /// The maintenance turn: what has to be looked at even if the queues never run dry.
+    #[cold]
+    fn maintain(&self) {
+        self.shared.registry.collect(self.index);
+        if let Some(events) = &self.shared.events {
+            self.in_events.set(true);
+            events.turn();
+            self.in_events.set(false);
+        }
+    }
+
+    /// Leaves the loop with the scheduler's books in order, and tells others what is left.
+    fn leave(&self) {
+        budget::lift();
+        if self.searching.get() {
+            self.end_search();
+        }
+        if let Some(token) = self.shared.workers[self.index].lifo_slot.take() {
+            self.queue.push(token);
+        }
+        if !self.queue.is_empty() {
+            self.shared.notify();
+        }
+    }
+}
+
+/// Ends a worker's loop when dropped.
+struct Leave<'a>(&'a Worker);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// When to look at what does not call by itself.
+///
+/// By count: events every `event_interval` polls, the injector every `global_queue_interval`. By time: while the injector
+/// has tasks, the clock is read every eighth poll, and the injector comes first when it has waited for more than half a
+/// millisecond, however long the polls are.
+struct Pace {
+    event_interval: u32,
+    injector_interval: u32,
+    until_events: Cell<u32>,
+    until_injector: Cell<u32>,
+    /// When the injector was first seen waiting since it last came first.
+    waiting_since: Cell<Option<Instant>>,
+}
+
+/// Polls between two looks at the injector's age; a power of two. Each costs two loads of lines that others write.
+const LOOK_EVERY: u32 = 8;
+/// Longer makes spawns from outside wait behind tasks that never rest; shorter breaks up their batches for nothing.
+const INJECTOR_PATIENCE: Duration = Duration::from_micros(500);
+
+impl Pace {
+    fn new(event_interval: u32, injector_interval: u32) -> Self {
+        Pace {
+            event_interval,
+            injector_interval,
+            until_events: Cell::new(event_interval),
+            until_injector: Cell::new(injector_interval),
+            waiting_since: Cell::new(None),
+        }
+    }
+
+    /// Counts a poll. True: time for the maintenance turn.
+    #[inline]
+    fn events_due(&self) -> bool {
+        let left = self.until_events.get() - 1;
+        self.until_events.set(if left == 0 { self.event_interval } else { left });
+        left == 0
+    }
+
+    /// Counts a poll. True: the injector comes before the worker's own tasks.
+    #[inline]
+    fn injector_first(&self, is_empty: impl Fn() -> bool) -> bool {
+        let left = self.until_injector.get() - 1;
+        self.until_injector.set(left);
+        if left == 0 {
+            return self.reset();
+        }
+        left % LOOK_EVERY == 0 && !is_empty() && self.has_waited()
+    }
+
+    #[cold]
+    fn has_waited(&self) -> bool {
+        match self.waiting_since.get() {
+            None => {
+                self.waiting_since.set(Some(clock::now()));
+                false
+            }
+            Some(since) => clock::now().saturating_duration_since(since) >= INJECTOR_PATIENCE && self.reset(),
+        }
+    }
+
+    fn reset(&self) -> bool {
+        self.until_injector.set(self.injector_interval);
+        self.waiting_since.set(None);
+        true
+    }
+}

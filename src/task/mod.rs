@@ -1,0 +1,82 @@
+//! Tasks: what `spawn` makes of a future.
+//!
+//! ```
+//! # #[rt::main]
+//! # async fn main() {
+//! let task = rt::task::spawn(async { "done" });
+//! assert_eq!(task.await.unwrap(), "done");
+//! # }
+//! ```
+//!
+//! A task is an independent flow of control. It runs on some worker whenever it was woken, moves between workers at its
+//! await points, and ends with an output, a panic or a cancellation, each of which its [`JoinHandle`] reports.
+//!
+//! A future never moves once it has been polled, and is dropped where it lies: in the task's one allocation.
+
+// Inside: one future and its life. This folder knows nothing of workers: it hands a runnable task to a `Schedule`.
+
+mod abort;
+pub(crate) mod budget;
+mod cell;
+mod error;
+mod id;
+mod join;
+mod join_slot;
+mod registry;
+mod state;
+mod yield_now;
+
+pub use abort::AbortHandle;
+pub use error::JoinError;
+pub use id::Id;
+pub use join::JoinHandle;
+pub use yield_now::yield_now;
+
+// The ways to spawn need a runtime, and live with it.
+pub use crate::runtime::spawn::{TaskBuilder as Builder, spawn, spawn_blocking};
+
+pub(crate) use cell::{Completed, Meta, RunToken, TaskRef, wake_contained};
+pub(crate) use registry::Registry;
+
+use std::future::Future;
+use std::ptr::NonNull;
+
+/// What runs tasks, as a task sees it.
+///
+/// A task keeps a bare pointer to its scheduler, because a counted one would cost two read-modify-writes on a line that
+/// every worker shares. The scheduler in turn lives until every task that it took in has been retired.
+pub(crate) trait Schedule: Send + Sync + Sized + 'static {
+    /// Puts a task on a queue and makes sure that somebody looks there.
+    ///
+    /// # Safety
+    ///
+    /// `this` is live until `token` is queued, which holds because the task of a token has not been retired. It need
+    /// not be afterwards: the task can run, complete, and be the last one.
+    unsafe fn schedule(this: NonNull<Self>, token: RunToken);
+
+    /// Lets go of a task that has completed, and of its life reference. Called once for each task.
+    fn retire(&self, task: Completed);
+}
+
+/// Makes a task: its life reference for the registry, the run token for a queue, and the handle.
+///
+/// # Safety
+///
+/// `scheduler` stays live until it has retired the task.
+#[inline]
+pub(crate) unsafe fn new<F, S>(
+    future: F,
+    meta: Meta,
+    scheduler: NonNull<S>,
+) -> (TaskRef, RunToken, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    S: Schedule,
+{
+    // SAFETY: the caller's promise.
+    let (life, token) = unsafe { cell::new(future, meta, scheduler) };
+    // SAFETY: this is the only handle that is made for the task, and the type is that of the future's output.
+    let handle = unsafe { JoinHandle::new(life.clone()) };
+    (life, token, handle)
+}

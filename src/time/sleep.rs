@@ -1,0 +1,103 @@
+//! Waiting for one deadline.
+
+use super::Instant;
+use crate::driver::Timer;
+use crate::runtime::Handle;
+use crate::task::budget;
+use pin_project_lite::pin_project;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// Waits for `duration`.
+///
+/// ```
+/// # #[rt::main]
+/// # async fn main() {
+/// rt::time::sleep(std::time::Duration::from_millis(2)).await;
+/// # }
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels the wait; nothing is lost.
+///
+/// # Panics
+///
+/// If this thread is in no runtime, or in one without timers.
+#[track_caller]
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep::new(Instant::now().later(duration))
+}
+
+/// Waits until `deadline`. One that has passed completes at once.
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels the wait; nothing is lost.
+///
+/// # Panics
+///
+/// If this thread is in no runtime, or in one without timers.
+#[track_caller]
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep::new(deadline)
+}
+
+pin_project! {
+    /// The future of [`sleep`] and [`sleep_until`]. Not `Unpin`: pin it, with `std::pin::pin!` for example, to await it more
+    /// than once or to reset it.
+    #[must_use = "a sleep does nothing until it is awaited"]
+    #[project(!Unpin)]
+    pub struct Sleep {
+        deadline: Instant,
+        timer: Timer,
+    }
+}
+
+impl Sleep {
+    #[track_caller]
+    pub(super) fn new(deadline: Instant) -> Self {
+        Sleep { deadline, timer: Handle::current_timer(deadline.into_std()) }
+    }
+
+    /// When this completes.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether the deadline has passed.
+    pub fn is_elapsed(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// Gives this another deadline, whether or not it has completed. A task that waits for it must poll it again to be
+    /// woken at the new one.
+    pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
+        let this = self.project();
+        *this.deadline = deadline;
+        this.timer.reset(deadline.into_std());
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let progress = ready!(budget::poll_proceed(cx));
+        if self.is_elapsed() {
+            progress.made();
+            return Poll::Ready(());
+        }
+        self.project().timer.arm(cx.waker());
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,2 @@
+#[rt::main(crate = "rt-runtime")]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[rt::main(current_thread)]
+async fn main() {}

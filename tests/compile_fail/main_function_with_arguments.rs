@@ -1,0 +1,8 @@
+#[rt::main]
+async fn run(count: usize) -> usize {
+    count
+}
+
+fn main() {
+    let _ = run(1);
+}

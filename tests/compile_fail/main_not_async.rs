@@ -1,0 +1,6 @@
+use std::future::ready;
+
+#[rt::main]
+fn main() {
+    ready(()).await;
+}

@@ -1,0 +1,3 @@
+#[rt::main]
+#[rt::main]
+async fn main() {}

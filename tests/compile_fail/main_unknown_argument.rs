@@ -1,0 +1,2 @@
+#[rt::main(core_threads = 4)]
+async fn main() {}

@@ -1,0 +1,2 @@
+#[rt::main(flavor = "threaded_scheduler")]
+async fn main() {}

@@ -1,0 +1,4 @@
+#[rt::main]
+async unsafe fn run() {}
+
+fn main() {}

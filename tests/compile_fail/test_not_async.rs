@@ -1,0 +1,4 @@
+#[rt::test]
+fn a_test() {}
+
+fn main() {}

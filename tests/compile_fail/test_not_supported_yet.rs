@@ -1,0 +1,4 @@
+#[rt::test(start_paused = true)]
+async fn a_test() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[rt::test(flavor = "single")]
+async fn a_test() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[rt::test]
+async fn a_test(_count: usize) {}
+
+fn main() {}
