@@ -20,6 +20,7 @@ mod reactor;
 mod readiness;
 #[cfg(feature = "net")]
 pub(crate) mod socket;
+#[cfg_attr(not(feature = "time"), path = "no_timers.rs")]
 mod timers;
 
 #[cfg(feature = "net")]
@@ -30,6 +31,7 @@ pub(crate) use readiness::{Direction, Interest};
 use crate::primitives::{Condvar, Mutex, clock};
 use crate::task::wake_contained;
 use std::io;
+#[cfg(any(feature = "net", feature = "time"))]
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -83,11 +85,20 @@ impl Driver {
                 poller,
                 woken: Vec::new(),
             }),
-            timers: time.then(|| Timers::new(shards)),
+            timers: Timers::enabled(time, shards),
             #[cfg(feature = "net")]
             reactor,
             bell: Bell { rung: Mutex::new(false), ring: Condvar::new() },
         })
+    }
+
+    /// Whether there is anything to wait for.
+    pub(crate) fn is_enabled(&self) -> bool {
+        #[cfg(feature = "net")]
+        if self.reactor.is_some() {
+            return true;
+        }
+        self.timers.is_some()
     }
 
     #[cfg(feature = "net")]

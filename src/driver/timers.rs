@@ -13,6 +13,7 @@
 //! Time is counted in nanoseconds since the runtime was built: a `u64` of them lasts 584 years.
 
 use crate::primitives::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::primitives::planted::{self, Step};
 use crate::primitives::{CachePadded, Mutex, clock};
 use std::collections::BTreeMap;
 use std::task::Waker;
@@ -45,7 +46,12 @@ struct Armed {
 const NEVER: u64 = u64::MAX;
 
 impl Timers {
-    pub(super) fn new(shards: usize) -> Self {
+    /// Timers for `shards` threads, if they are wanted.
+    pub(super) fn enabled(wanted: bool, shards: usize) -> Option<Self> {
+        wanted.then(|| Timers::new(shards))
+    }
+
+    fn new(shards: usize) -> Self {
         let shard = || CachePadded::new(Shard { next: AtomicU64::new(NEVER), armed: Mutex::new(Armed::default()) });
         Timers {
             epoch: clock::now(),
@@ -70,8 +76,10 @@ impl Timers {
             let until = self.earliest();
             // Ordering: Relaxed; the fence publishes it.
             self.waiting_until.store(until, Ordering::Relaxed);
-            // Pairs with the fence in `Entry::arm`.
-            fence(Ordering::SeqCst);
+            if planted::keeps(Step::WaiterFences) {
+                // Pairs with the fence in `Entry::arm`.
+                fence(Ordering::SeqCst);
+            }
             if self.earliest() >= until {
                 return (until != NEVER).then(|| Duration::from_nanos(until.saturating_sub(self.ticks(now))));
             }
@@ -167,8 +175,10 @@ impl Entry {
         self.armed = Some(key);
         shard.publish(&armed);
         drop(armed);
-        // Pairs with the fence in `begin_wait`.
-        fence(Ordering::SeqCst);
+        if planted::keeps(Step::ArmerFences) {
+            // Pairs with the fence in `begin_wait`.
+            fence(Ordering::SeqCst);
+        }
         // Ordering: Relaxed; see the fence.
         self.deadline < timers.waiting_until.load(Ordering::Relaxed)
     }
@@ -254,5 +264,42 @@ mod tests {
         let mut earlier = timer(&timers, 1, 40);
         assert!(earlier.arm(&timers, Waker::noop()));
         timers.end_wait();
+    }
+}
+
+#[cfg(all(test, rt_loom))]
+mod models {
+    use super::*;
+    use crate::primitives::planted::assert_caught;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    #[test]
+    fn a_new_earliest_timer_is_known_to_the_waiting_thread_or_interrupts_it() {
+        loom::model(|| {
+            let timers = Arc::new(Timers::new(2));
+            let armer = thread::spawn({
+                let timers = timers.clone();
+                move || {
+                    let mut entry = Entry::new(&timers, 1, timers.epoch + Duration::from_millis(5));
+                    entry.arm(&timers, Waker::noop())
+                }
+            });
+            let limit = timers.begin_wait(timers.epoch);
+            let interrupts = armer.join().unwrap();
+            assert!(limit.is_some() || interrupts, "the thread waits for ever and the timer is armed");
+        });
+    }
+
+    #[test]
+    fn the_timer_model_notices_an_armer_without_a_fence() {
+        let name = "driver::timers::models::a_new_earliest_timer_is_known_to_the_waiting_thread_or_interrupts_it";
+        assert_caught(name, Step::ArmerFences);
+    }
+
+    #[test]
+    fn the_timer_model_notices_a_waiter_without_a_fence() {
+        let name = "driver::timers::models::a_new_earliest_timer_is_known_to_the_waiting_thread_or_interrupts_it";
+        assert_caught(name, Step::WaiterFences);
     }
 }

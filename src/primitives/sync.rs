@@ -13,7 +13,7 @@ pub(crate) use modelled::{Condvar, Mutex, MutexGuard};
 #[cfg(rt_loom)]
 mod modelled {
     use std::ops::{Deref, DerefMut};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
@@ -62,11 +62,6 @@ mod modelled {
         pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
             let inner = guard.0.take().expect("the guard is in a Condvar");
             guard.0 = Some(self.0.wait(inner).expect("no model poisons a lock"));
-        }
-
-        pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _limit: Duration) -> WaitTimeoutResult {
-            self.wait(guard);
-            WaitTimeoutResult
         }
 
         pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _limit: Instant) -> WaitTimeoutResult {

@@ -234,7 +234,7 @@ impl Builder {
             io::Error::new(error.kind(), format!("cannot make the runtime's event poller: {error}"))
         })?;
         let driver = Arc::new(driver);
-        let events = (self.io || self.time).then(|| driver.clone() as Arc<dyn Events>);
+        let events = driver.is_enabled().then(|| driver.clone() as Arc<dyn Events>);
         let config = Config {
             event_interval: self.event_interval,
             global_queue_interval: self.global_queue_interval,

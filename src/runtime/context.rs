@@ -15,6 +15,8 @@ thread_local! {
     static CURRENT: Cell<*const Inner> = const { Cell::new(null()) };
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     static ASYNC: Cell<bool> = const { Cell::new(false) };
+    /// Set for the life of a thread that a runtime started.
+    static MEMBER_OF: Cell<*const Inner> = const { Cell::new(null()) };
 }
 
 /// Runs `f` with the runtime this thread is in.
@@ -75,6 +77,16 @@ impl fmt::Debug for EnterGuard<'_> {
 /// Whether this thread is polling futures.
 pub(super) fn is_async() -> bool {
     ASYNC.get()
+}
+
+/// Marks this thread as one that `inner` started, for the rest of its life.
+pub(super) fn join(inner: &Arc<Inner>) {
+    MEMBER_OF.set(Arc::as_ptr(inner));
+}
+
+/// Whether waiting for the threads of `inner` would be waiting for this one too.
+pub(super) fn is_member(inner: &Arc<Inner>) -> bool {
+    std::ptr::eq(MEMBER_OF.get(), Arc::as_ptr(inner))
 }
 
 /// Marks this thread as polling futures until the guard is dropped.

@@ -76,6 +76,7 @@ impl Inner {
         }
         let inner = self.clone();
         builder.spawn(move || {
+            context::join(&inner);
             let _entered = context::enter(inner.clone());
             call(inner.threads.on_start.as_ref());
             body();

@@ -16,7 +16,7 @@
 //! Dropping a [`Runtime`] refuses new tasks, lets the workers finish the polls that they are in, drops every task that is
 //! left, wherever its wakers may be, and waits for the threads. If that takes more than a second it names on stderr
 //! whom it waits for. [`Runtime::shutdown_timeout`] waits for a limited time, [`Runtime::shutdown_background`] not at all.
-//! A runtime that is dropped inside async code shuts down in the background.
+//! A runtime that is dropped inside async code, or by one of its own threads, shuts down in the background.
 
 // Inside: puts the parts together. `Inner` owns one of each: scheduler, driver, blocking pool.
 
@@ -211,7 +211,8 @@ fn report(running: &[TaskRef], is_over: bool) -> String {
 impl Drop for Runtime {
     fn drop(&mut self) {
         // A thread that polls futures must not wait, and may be one of those that would be waited for.
-        let wait = if context::is_async() { Wait::No } else { Wait::Until(None) };
+        let must_not_wait = context::is_async() || context::is_member(&self.handle.inner);
+        let wait = if must_not_wait { Wait::No } else { Wait::Until(None) };
         self.shut_down(wait);
     }
 }

@@ -206,6 +206,9 @@ impl Worker {
 
     /// Step 3.
     fn search(&self) -> Option<RunToken> {
+        if self.shared.workers.len() == 1 {
+            return None;
+        }
         if !self.searching.get() {
             if !self.shared.sleep.try_search() {
                 return None;
@@ -375,7 +378,7 @@ impl Pace {
         if left == 0 {
             return self.reset();
         }
-        left % LOOK_EVERY == 0 && !is_empty() && self.has_waited()
+        left.is_multiple_of(LOOK_EVERY) && !is_empty() && self.has_waited()
     }
 
     #[cold]

@@ -208,30 +208,38 @@ where
             self.stage.with_mut(|stage| unsafe { *stage = Stage::Empty });
         }))
     }
+}
 
-    /// Ends the task. The future has been dropped already.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the run token, which ends here.
-    unsafe fn complete(&self, life: NonNull<Header>, output: Result<F::Output, JoinError>) {
-        // SAFETY: the stage is the token holder's until `complete` below.
-        self.stage.with_mut(|stage| unsafe { *stage = Stage::Output(output) });
-        // SAFETY: the caller holds the token, and the output has been written.
-        match unsafe { self.join_slot.complete(&self.header.state) } {
-            AfterComplete::Wake(waker) => wake_contained(waker),
-            AfterComplete::DropOutput => {
-                // SAFETY: the handle is gone, so the output is ours. A panic of its drop has been reported by the
-                // panic hook, and nobody waits for it.
-                let _ = unsafe { self.drop_stage() };
-            }
-            AfterComplete::Nothing => {}
+/// Ends the task, whose future has been dropped already.
+///
+/// Takes a pointer, not a reference: the cell may be freed before this returns.
+///
+/// # Safety
+///
+/// `header` is of a live cell of these types, and the caller holds its run token, which ends here.
+unsafe fn complete<F, S>(header: NonNull<Header>, output: Result<F::Output, JoinError>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    S: Schedule,
+{
+    // SAFETY: the life reference keeps the cell alive until it is handed back below.
+    let task = unsafe { Task::<F, S>::of(header) };
+    // SAFETY: the stage is the token holder's until `complete` below.
+    task.stage.with_mut(|stage| unsafe { *stage = Stage::Output(output) });
+    // SAFETY: the caller holds the token, and the output has been written.
+    match unsafe { task.join_slot.complete(&task.header.state) } {
+        AfterComplete::Wake(waker) => wake_contained(waker),
+        AfterComplete::DropOutput => {
+            // A panic of its drop has been reported by the panic hook, and nobody waits for it.
+            // SAFETY: the handle is gone, so the output is ours.
+            let _ = unsafe { task.drop_stage() };
         }
-        // SAFETY: this task has not been retired, so its scheduler is live.
-        let scheduler = unsafe { self.scheduler.as_ref() };
-        // The life reference, which the registry gave up its right to with the run token, is the registry's again.
-        scheduler.retire(Completed(life));
+        AfterComplete::Nothing => {}
     }
+    // SAFETY: this task has not been retired, so its scheduler is live.
+    let scheduler = unsafe { task.scheduler.as_ref() };
+    scheduler.retire(Completed(header));
 }
 
 /// Wakes `waker`; a panic in it is contained.
@@ -302,7 +310,7 @@ where
     // SAFETY: the token is the caller's.
     let _ = unsafe { task.drop_stage() };
     // SAFETY: the token is the caller's and the future has been dropped.
-    unsafe { task.complete(header, output) };
+    unsafe { complete::<F, S>(header, output) };
     Ran::Done
 }
 
@@ -324,7 +332,7 @@ where
         Err(payload) => JoinError::panic(id, payload),
     };
     // SAFETY: the token is the caller's and the future has been dropped.
-    unsafe { task.complete(header, Err(error)) };
+    unsafe { complete::<F, S>(header, Err(error)) };
 }
 
 /// # Safety
