@@ -166,12 +166,6 @@ async fn test_may_be_expected_to_panic() {
 }
 
 #[rt::test]
-#[ignore = "shows that an ignored test is not run"]
-async fn test_may_be_ignored() {
-    panic!("an ignored test was run");
-}
-
-#[rt::test]
 async fn test_may_return_a_result() -> Result<(), Box<dyn Error>> {
     if thread::current().name() == Some("no such thread") {
         return Err(Box::new(Broken));

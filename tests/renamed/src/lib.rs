@@ -7,7 +7,6 @@
 //! async fn main() {
 //!     let answer = tokio::spawn(async { 6 * 7 }).await.unwrap();
 //!     assert_eq!(answer, 42);
-//!     assert_eq!(rt_renamed_tests::answer(), 42);
 //! }
 //!
 //! #[tokio::test]
