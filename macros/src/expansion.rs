@@ -85,7 +85,7 @@ fn runner(attribute: Attribute, arguments: &Arguments, function: &AsyncFn) -> To
             .enable_all()
             #worker_threads
             .build()
-            .expect("the runtime could not be built")
+            .unwrap_or_else(|error| ::core::panic!("the runtime could not be built: {}", error))
             .block_on(#future)
     };
     let mut block = Group::new(Delimiter::Brace, statements);
@@ -154,7 +154,7 @@ mod tests {
                 runtime_crate::runtime::Builder::new_multi_thread()
                     .enable_all()
                     .build()
-                    .expect("the runtime could not be built")
+                    .unwrap_or_else(|error| ::core::panic!("the runtime could not be built: {}", error))
                     .block_on(main())
             }
         "#;

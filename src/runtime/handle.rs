@@ -276,6 +276,10 @@ impl Handle {
     }
 }
 
+// A panic in a closure that has a handle leaves the runtime as it was: tasks contain their panics.
+impl std::panic::UnwindSafe for Handle {}
+impl std::panic::RefUnwindSafe for Handle {}
+
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("flavor", &self.inner.flavor).finish_non_exhaustive()

@@ -153,13 +153,13 @@ impl fmt::Display for RuntimeMetrics {
         )?;
         write!(
             f,
-            "{:>6} {:>12} {:>12} {:>12} {:>9} {:>9} {:>9} {:>9} {:>7}",
+            "{:>6} {:>10} {:>10} {:>10} {:>7} {:>8} {:>7} {:>7} {:>6}",
             "worker", "polls", "lifo polls", "scheduled", "steals", "stolen", "parks", "no-ops", "queued"
         )?;
         for worker in 0..self.num_workers() {
             write!(
                 f,
-                "\n{:>6} {:>12} {:>12} {:>12} {:>9} {:>9} {:>9} {:>9} {:>7}",
+                "\n{:>6} {:>10} {:>10} {:>10} {:>7} {:>8} {:>7} {:>7} {:>6}",
                 worker,
                 self.worker_poll_count(worker),
                 self.worker_lifo_poll_count(worker),

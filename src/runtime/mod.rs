@@ -217,6 +217,10 @@ impl Drop for Runtime {
     }
 }
 
+// As for `Handle`.
+impl std::panic::UnwindSafe for Runtime {}
+impl std::panic::RefUnwindSafe for Runtime {}
+
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime").field("flavor", &self.handle.inner.flavor).finish_non_exhaustive()

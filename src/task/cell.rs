@@ -228,18 +228,23 @@ where
     // SAFETY: the stage is the token holder's until `complete` below.
     task.stage.with_mut(|stage| unsafe { *stage = Stage::Output(output) });
     // SAFETY: the caller holds the token, and the output has been written.
-    match unsafe { task.join_slot.complete(&task.header.state) } {
-        AfterComplete::Wake(waker) => wake_contained(waker),
+    let joiner = match unsafe { task.join_slot.complete(&task.header.state) } {
+        AfterComplete::Wake(waker) => Some(waker),
         AfterComplete::DropOutput => {
             // A panic of its drop has been reported by the panic hook, and nobody waits for it.
             // SAFETY: the handle is gone, so the output is ours.
             let _ = unsafe { task.drop_stage() };
+            None
         }
-        AfterComplete::Nothing => {}
-    }
+        AfterComplete::Nothing => None,
+    };
     // SAFETY: this task has not been retired, so its scheduler is live.
     let scheduler = unsafe { task.scheduler.as_ref() };
     scheduler.retire(Completed(header));
+    // Last, so that a joiner that was woken finds the task gone from the metrics.
+    if let Some(waker) = joiner {
+        wake_contained(waker);
+    }
 }
 
 /// Wakes `waker`; a panic in it is contained.
