@@ -1,1 +1,107 @@
-//! Placeholder.
+//! `rt` beside its peers: the same work on `rt`, tokio and smol, and what each takes for it.
+//!
+//! | to see | run |
+//! |---|---|
+//! | a table of times and ratios, taken in turns | `cargo run --release -p rt-benches --bin compare` |
+//! | criterion's statistics | `cargo bench -p rt-benches` |
+//! | that the benches still run | `cargo bench -p rt-benches -- --test` |
+//! | instructions per operation, on one worker | `benches/count.sh` (needs valgrind) |
+//!
+//! A [`Workload`] is written once, against the trait [`Peer`], so that all peers do the same. Whoever reads the results
+//! should know:
+//!
+//! - Times of a machine that does other things prove nothing, and ratios of times that were taken one after the other
+//!   prove little. `compare` therefore goes round the peers, and takes the ratio within each round and then the median.
+//! - Each peer has two workers, and reactor and timers enabled, as in a server. The runtimes live side by side for the
+//!   whole run; those that are not being measured sleep.
+//! - Channels are tokio's for all, so that only the scheduler differs. On its own runtime they take part in tokio's
+//!   budget: a task that always finds something to receive gives way every 128 times. Elsewhere they do not.
+//! - smol is its parts: async-executor's `Executor`, in a static, run by threads in smol's `block_on`, which is what
+//!   `smol::spawn` does. It has no scheduler-level yield; [`Peer::yield_now`] is futures-lite's, which wakes its own task.
+//! - Joining a task of `rt` or tokio yields a `Result`, which is unwrapped; smol's yields the output.
+
+mod peers;
+mod workloads;
+
+pub mod memory;
+
+pub use peers::{Peers, Rt, Smol, Tokio};
+pub use workloads::Workload;
+
+use std::future::Future;
+
+/// A runtime on which the workloads can run.
+pub trait Peer: Sized + 'static {
+    /// What the tables call it.
+    const NAME: &'static str;
+
+    /// A task that can be awaited. It panics if the task did.
+    type Join<T: Send + 'static>: Future<Output = T> + Send + 'static;
+
+    /// Starts a runtime with that many worker threads, reactor and timers enabled. Call it once in a process.
+    fn start(workers: usize) -> Self;
+
+    /// Runs `future` on this thread, which is no worker, until it is done.
+    fn block_on<F: Future>(&self, future: F) -> F::Output;
+
+    /// Spawns a task from inside the runtime: from a task, or from the future in [`block_on`](Self::block_on).
+    fn spawn<F>(future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static;
+
+    /// Spawns a task from a thread that is not in the runtime.
+    fn spawn_from_outside<F>(&self, future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static;
+
+    /// Lets the task run without anybody who waits for it.
+    fn detach<T: Send + 'static>(task: Self::Join<T>);
+
+    /// The runtime's own way of letting others run, or the nearest that it has.
+    fn yield_now() -> impl Future<Output = ()> + Send;
+
+    /// The runtime's account of what it has done so far, if it keeps one.
+    fn account(&self) -> Option<String> {
+        None
+    }
+
+    /// Runs `future` on a worker, and waits for it outside.
+    fn run_on_worker<F>(&self, future: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.block_on(self.spawn_from_outside(future))
+    }
+}
+
+/// The middle one, or the mean of the two in the middle.
+///
+/// # Panics
+///
+/// If there is none.
+#[track_caller]
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    assert!(!values.is_empty(), "nothing has no median");
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn a_median_is_the_middle_of_an_odd_number_of_values() {
+        assert_eq!(median([5.0, 1.0, 2.0]), 2.0);
+    }
+
+    #[test]
+    fn a_median_is_the_mean_of_the_two_middles_of_an_even_number_of_values() {
+        assert_eq!(median([4.0, 1.0, 2.0, 9.0]), 3.0);
+    }
+}

@@ -1,0 +1,198 @@
+//! The three runtimes.
+
+use crate::Peer;
+use std::fmt;
+use std::future::{self, Future};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::thread;
+
+/// One of each, started.
+#[derive(Debug)]
+pub struct Peers {
+    /// `rt`.
+    pub rt: Rt,
+    /// tokio.
+    pub tokio: Tokio,
+    /// smol.
+    pub smol: Smol,
+}
+
+impl Peers {
+    /// Starts all of them, each with that many worker threads. Call it once in a process.
+    pub fn start(workers: usize) -> Self {
+        Peers { rt: Rt::start(workers), tokio: Tokio::start(workers), smol: Smol::start(workers) }
+    }
+}
+
+/// A join handle whose error is a panic.
+#[derive(Debug)]
+pub struct Unwrapped<H>(H);
+
+impl<H, T, E> Future for Unwrapped<H>
+where
+    H: Future<Output = Result<T, E>> + Unpin,
+    E: fmt::Debug,
+{
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        Pin::new(&mut self.0).poll(cx).map(|joined| joined.expect("a task of a workload does not panic"))
+    }
+}
+
+/// `rt`, with its multi-thread scheduler.
+#[derive(Debug)]
+pub struct Rt {
+    runtime: rt::runtime::Runtime,
+}
+
+impl Peer for Rt {
+    const NAME: &'static str = "rt";
+
+    type Join<T: Send + 'static> = Unwrapped<rt::task::JoinHandle<T>>;
+
+    fn start(workers: usize) -> Self {
+        let runtime = rt::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+        Rt { runtime: runtime.expect("start rt") }
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    fn spawn<F>(future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Unwrapped(rt::spawn(future))
+    }
+
+    fn spawn_from_outside<F>(&self, future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Unwrapped(self.runtime.spawn(future))
+    }
+
+    fn detach<T: Send + 'static>(task: Self::Join<T>) {
+        drop(task);
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        rt::task::yield_now()
+    }
+
+    fn account(&self) -> Option<String> {
+        Some(self.runtime.metrics().to_string())
+    }
+}
+
+/// tokio, with its multi-thread scheduler.
+#[derive(Debug)]
+pub struct Tokio {
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Peer for Tokio {
+    const NAME: &'static str = "tokio";
+
+    type Join<T: Send + 'static> = Unwrapped<tokio::task::JoinHandle<T>>;
+
+    fn start(workers: usize) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+        Tokio { runtime: runtime.expect("start tokio") }
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    fn spawn<F>(future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Unwrapped(tokio::spawn(future))
+    }
+
+    fn spawn_from_outside<F>(&self, future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Unwrapped(self.runtime.spawn(future))
+    }
+
+    fn detach<T: Send + 'static>(task: Self::Join<T>) {
+        drop(task);
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        tokio::task::yield_now()
+    }
+}
+
+/// smol, put together as `smol::spawn` puts it together, except that the number of threads is given here. smol takes it
+/// from the environment, which a program cannot set for itself without `unsafe`.
+#[derive(Debug)]
+pub struct Smol {
+    _private: (),
+}
+
+static EXECUTOR: async_executor::Executor<'static> = async_executor::Executor::new();
+static IS_STARTED: AtomicBool = AtomicBool::new(false);
+
+impl Peer for Smol {
+    const NAME: &'static str = "smol";
+
+    type Join<T: Send + 'static> = async_executor::Task<T>;
+
+    fn start(workers: usize) -> Self {
+        // A second start would add threads to the same executor, and nobody would see why it is so fast.
+        assert!(!IS_STARTED.swap(true, Ordering::Relaxed), "smol was started before in this process");
+        for number in 1..=workers {
+            let run = || {
+                loop {
+                    // A panic has been reported by the hook, and ends the task, not the thread.
+                    let run = AssertUnwindSafe(|| smol::block_on(EXECUTOR.run(future::pending::<()>())));
+                    let _ = catch_unwind(run);
+                }
+            };
+            thread::Builder::new().name(format!("smol-{number}")).spawn(run).expect("start smol");
+        }
+        Smol { _private: () }
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        smol::block_on(future)
+    }
+
+    fn spawn<F>(future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        EXECUTOR.spawn(future)
+    }
+
+    fn spawn_from_outside<F>(&self, future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        EXECUTOR.spawn(future)
+    }
+
+    fn detach<T: Send + 'static>(task: Self::Join<T>) {
+        task.detach();
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        smol::future::yield_now()
+    }
+}
