@@ -36,7 +36,10 @@ pub(crate) struct Pool {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<(RunToken, TaskRef)>,
+    /// Threads that take closures.
     threads: usize,
+    /// Those, and the ones that only have the user's hook to run.
+    alive: usize,
     idle: usize,
     /// Idle threads that were told of a closure and have not taken it yet.
     told: usize,
@@ -51,12 +54,26 @@ enum Queued {
     Yes,
     /// The pool is closed.
     Closed(RunToken),
-    /// Nobody will run it, because the system refused the pool's only thread.
-    Refused(RunToken, io::Error),
+    /// Nobody will run these, because the system refused the pool's only thread.
+    Refused(VecDeque<(RunToken, TaskRef)>, io::Error),
 }
 
-/// Starts a thread that calls the closure. Given by the caller, which knows names, stacks and hooks.
-pub(crate) type StartThread<'a> = &'a dyn Fn(Box<dyn FnOnce() + Send>) -> io::Result<()>;
+/// Starts a thread that calls the closure. Given by the caller, which knows names, stacks and hooks. It drops the other
+/// argument when the thread has nothing more to do, or if there is none.
+pub(crate) type StartThread<'a> = &'a dyn Fn(Box<dyn FnOnce() + Send>, Ended) -> io::Result<()>;
+
+/// Counts a thread out when dropped.
+pub(crate) struct Ended(Arc<Pool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.alive -= 1;
+        if state.alive == 0 {
+            self.0.ended.notify_all();
+        }
+    }
+}
 
 impl Pool {
     pub(crate) fn new(max_threads: usize, keep_alive: Duration) -> Arc<Self> {
@@ -95,8 +112,8 @@ impl Pool {
         match self.queue(token, task, start) {
             Queued::Yes => {}
             Queued::Closed(token) => token.cancel(),
-            Queued::Refused(token, error) => {
-                token.cancel();
+            Queued::Refused(queue, error) => {
+                queue.into_iter().for_each(|(token, _)| token.cancel());
                 panic!(
                     "the system refuses a thread for a blocking closure: {error}; lower `max_blocking_threads` or \
                      `thread_stack_size` of the runtime's builder, or raise the system's limits"
@@ -121,11 +138,12 @@ impl Pool {
             return Queued::Yes;
         }
         state.threads += 1;
+        state.alive += 1;
         let number = state.next_thread;
         state.next_thread += 1;
         drop(state);
         let pool = self.clone();
-        let Err(error) = start(Box::new(move || pool.work(number))) else {
+        let Err(error) = start(Box::new(move || pool.work(number)), Ended(self.clone())) else {
             return Queued::Yes;
         };
         let mut state = self.state.lock();
@@ -134,11 +152,8 @@ impl Pool {
             // The others will come to it.
             return Queued::Yes;
         }
-        self.ended.notify_all();
-        match state.queue.pop_back() {
-            Some((token, _)) => Queued::Refused(token, error),
-            None => Queued::Yes,
-        }
+        // With those of other threads, which left them to this one.
+        Queued::Refused(std::mem::take(&mut state.queue), error)
     }
 
     /// The life of a thread.
@@ -161,9 +176,6 @@ impl Pool {
             }
         }
         state.threads -= 1;
-        if state.threads == 0 {
-            self.ended.notify_all();
-        }
     }
 
     /// Waits for a closure; false after the keep-alive time without one.
@@ -204,12 +216,12 @@ impl Pool {
     /// Waits until all threads have ended; false if they have not by `deadline`.
     pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
-        while state.threads > 0 {
+        while state.alive > 0 {
             match deadline {
                 None => self.ended.wait(&mut state),
                 Some(deadline) => {
                     if self.ended.wait_until(&mut state, deadline).timed_out() {
-                        return state.threads == 0;
+                        return state.alive == 0;
                     }
                 }
             }

@@ -6,6 +6,7 @@
 
 use super::readiness::{Direction, Interest, Readiness, Ready, Seen};
 use crate::primitives::Mutex;
+use crate::task::budget;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -183,9 +184,19 @@ impl Registration {
     }
 
     /// Readiness in one direction, for the last caller.
-    pub(crate) fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<Seen>> {
+    pub(crate) fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let progress = ready!(budget::poll_proceed(cx));
         let seen = ready!(self.readiness.poll(direction, cx));
-        Poll::Ready(live(seen))
+        progress.made();
+        Poll::Ready(live(seen).map(drop))
+    }
+
+    /// Readiness, for any number of callers.
+    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<()> {
+        let progress = poll_fn(budget::poll_proceed).await;
+        let ready = self.wait(interest).await;
+        progress.made();
+        ready.map(drop)
     }
 
     /// Does `operation` as soon as it does not block, for the last caller in this direction.
@@ -195,9 +206,9 @@ impl Registration {
         cx: &mut Context<'_>,
         mut operation: impl FnMut(Seen) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
-        let progress = ready!(crate::task::budget::poll_proceed(cx));
+        let progress = ready!(budget::poll_proceed(cx));
         loop {
-            let seen = ready!(self.poll_ready(direction, cx))?;
+            let seen = live(ready!(self.readiness.poll(direction, cx)))?;
             match operation(seen) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.readiness.clear(seen, direction.interest());
@@ -217,8 +228,8 @@ impl Registration {
         mut operation: impl FnMut() -> io::Result<T>,
     ) -> io::Result<T> {
         loop {
-            let progress = poll_fn(crate::task::budget::poll_proceed).await;
-            let seen = self.ready(interest).await?;
+            let progress = poll_fn(budget::poll_proceed).await;
+            let seen = self.wait(interest).await?;
             match operation() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readiness.clear(seen, interest),
                 result => {
@@ -229,8 +240,7 @@ impl Registration {
         }
     }
 
-    /// Readiness, for any number of callers.
-    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Seen> {
+    async fn wait(&self, interest: Interest) -> io::Result<Seen> {
         let mut wait = SharedWait { readiness: &self.readiness, key: None };
         let seen = poll_fn(|cx| wait.readiness.poll_shared(interest, &mut wait.key, cx)).await;
         live(seen)

@@ -193,11 +193,11 @@ impl Stream {
     }
 
     pub(crate) async fn ready(&self, interest: Interest) -> io::Result<()> {
-        self.system().registration.ready(interest).await.map(drop)
+        self.system().registration.ready(interest).await
     }
 
     pub(crate) fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.system().registration.poll_ready(direction, cx).map_ok(drop)
+        self.system().registration.poll_ready(direction, cx)
     }
 
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {

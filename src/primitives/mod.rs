@@ -7,6 +7,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod clock;
+pub(crate) mod contain;
 pub(crate) mod deque;
 pub(crate) mod planted;
 pub(crate) mod random;

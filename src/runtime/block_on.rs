@@ -30,15 +30,6 @@ pub(super) fn begin(handle: &Handle) -> (AsyncGuard, EnterGuard<'_>) {
     (context::begin_async(), handle.enter())
 }
 
-/// Restores an unlimited budget when dropped.
-struct Budget;
-
-impl Drop for Budget {
-    fn drop(&mut self) {
-        budget::lift();
-    }
-}
-
 /// Wakes a thread in `block_on`.
 struct ThreadWaker {
     woken: AtomicBool,
@@ -93,7 +84,7 @@ pub(super) fn on_this_thread<F: Future>(future: F) -> F::Output {
     let thread = ThreadWaker::new(None);
     let waker = Waker::from(thread.clone());
     let mut cx = Context::from_waker(&waker);
-    let _budget = Budget;
+    let _budget = budget::scope();
     loop {
         if thread.take_woken() {
             budget::refill();
@@ -197,7 +188,7 @@ pub(super) fn as_worker<F: Future>(core: &Core, scheduler: &Arc<Shared>, future:
     let thread = ThreadWaker::new(Some(scheduler.clone()));
     let waker = Waker::from(thread.clone());
     let mut main = MainFuture { future, thread: thread.clone(), waker, output: None };
-    let _budget = Budget;
+    let _budget = budget::scope();
     loop {
         if let Some(borrowed) = core.take(&thread) {
             if let Some(worker) = &borrowed.worker {

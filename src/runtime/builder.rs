@@ -1,7 +1,7 @@
 //! How a runtime is configured.
 
 use super::block_on::Core;
-use super::handle::{Handle, Inner, RuntimeFlavor, Threads};
+use super::handle::{DEFAULT_NAME, Handle, Inner, RuntimeFlavor, Threads};
 use super::{Kind, Runtime, context};
 use crate::blocking::Pool;
 use crate::driver::Driver;
@@ -56,7 +56,7 @@ impl Builder {
             workers: None,
             io: false,
             time: false,
-            name: Arc::new(|| "rt-worker".to_owned()),
+            name: Arc::new(|| DEFAULT_NAME.to_owned()),
             stack_size: None,
             on_start: None,
             on_stop: None,
@@ -140,8 +140,10 @@ impl Builder {
         self
     }
 
-    /// A function that names each of the runtime's threads. A NUL in what it returns becomes a question mark, except that
-    /// the first name is checked by [`build`](Self::build).
+    /// A function that names each of the runtime's threads.
+    ///
+    /// The first name is checked by [`build`](Self::build). A NUL in a later one becomes a question mark, and if the function
+    /// panics later, the thread is called `rt-worker`.
     pub fn thread_name_fn<F>(&mut self, name: F) -> &mut Self
     where
         F: Fn() -> String + Send + Sync + 'static,
@@ -322,21 +324,17 @@ fn start_workers(handle: &Handle, cores: Vec<Worker>) -> io::Result<Vec<crate::p
     for core in cores {
         let inner = handle.inner.clone();
         *inner.threads.workers.lock() += 1;
-        let body = {
-            let inner = inner.clone();
-            move || {
-                let _ended = Ended(inner);
-                let _async = context::begin_async();
-                core.run(&mut NoMain);
-            }
+        let ended = Ended(inner.clone());
+        let body = move || {
+            let _async = context::begin_async();
+            core.run(&mut NoMain);
         };
-        match inner.start_thread(Box::new(body)) {
+        match inner.start_thread(Box::new(body), ended) {
             Ok(thread) => {
                 started.fetch_add(1, Ordering::Relaxed);
                 threads.push(thread);
             }
             Err(error) => {
-                inner.worker_ended();
                 inner.scheduler.close();
                 inner.blocking.close();
                 for thread in threads {

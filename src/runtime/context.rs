@@ -79,9 +79,14 @@ pub(super) fn is_async() -> bool {
     ASYNC.get()
 }
 
-/// Marks this thread as one that `inner` started, for the rest of its life.
+/// Marks this thread as one that `inner` started.
 pub(super) fn join(inner: &Arc<Inner>) {
     MEMBER_OF.set(Arc::as_ptr(inner));
+}
+
+/// Takes the mark off, before the address can be another runtime's.
+pub(super) fn part() {
+    MEMBER_OF.set(null());
 }
 
 /// Whether waiting for the threads of `inner` would be waiting for this one too.

@@ -4,6 +4,7 @@ use super::context::{self, EnterGuard};
 use super::{RuntimeMetrics, block_on};
 use crate::blocking::Pool;
 use crate::driver::Driver;
+use crate::primitives::contain::contain;
 use crate::primitives::{Condvar, Mutex, thread};
 use crate::scheduler::{Hook, Shared, call};
 use crate::task::{JoinHandle, Meta};
@@ -47,6 +48,9 @@ pub enum RuntimeFlavor {
     MultiThread,
 }
 
+/// What threads are called if nobody says otherwise.
+pub(super) const DEFAULT_NAME: &str = "rt-worker";
+
 /// The parts of a runtime, put together.
 pub(crate) struct Inner {
     pub(super) scheduler: Arc<Shared>,
@@ -68,9 +72,17 @@ pub(super) struct Threads {
 
 impl Inner {
     /// Starts a thread inside the runtime, with the user's name, stack and hooks.
-    pub(super) fn start_thread(self: &Arc<Self>, body: Box<dyn FnOnce() + Send>) -> io::Result<thread::JoinHandle<()>> {
+    ///
+    /// `end` is dropped when the last of the user's hooks has run, or at once if there is no thread.
+    pub(super) fn start_thread(
+        self: &Arc<Self>,
+        body: Box<dyn FnOnce() + Send>,
+        end: impl Send + 'static,
+    ) -> io::Result<thread::JoinHandle<()>> {
+        let mut name = DEFAULT_NAME.to_owned();
+        contain(|| name = (self.threads.name)());
         // A name with a NUL would make std panic.
-        let mut builder = thread::Builder::new().name((self.threads.name)().replace('\0', "?"));
+        let mut builder = thread::Builder::new().name(name.replace('\0', "?"));
         if let Some(size) = self.threads.stack_size {
             builder = builder.stack_size(size);
         }
@@ -81,6 +93,8 @@ impl Inner {
             call(inner.threads.on_start.as_ref());
             body();
             call(inner.threads.on_stop.as_ref());
+            context::part();
+            drop(end);
         })
     }
 
@@ -89,7 +103,7 @@ impl Inner {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.blocking.spawn(closure, meta, &|body| self.start_thread(body).map(drop))
+        self.blocking.spawn(closure, meta, &|body, end| self.start_thread(body, end).map(drop))
     }
 
     /// Waits until all worker threads have ended; false if they have not by `deadline`.
@@ -215,7 +229,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.inner.scheduler.spawn(future, Meta { name: None, location: Location::caller() })
+        self.inner.scheduler.spawn(future, Meta::new(None, Location::caller()))
     }
 
     /// Runs a closure that blocks on a thread that is made for it; see
@@ -226,7 +240,7 @@ impl Handle {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.inner.spawn_blocking(closure, Meta { name: None, location: Location::caller() })
+        self.inner.spawn_blocking(closure, Meta::new(None, Location::caller()))
     }
 
     /// Polls `future` on this thread until it is done, inside the runtime.

@@ -40,7 +40,7 @@ use block_on::Core;
 use handle::Inner;
 use std::fmt;
 use std::future::Future;
-use std::io;
+use std::io::{self, Write};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -87,7 +87,7 @@ impl Runtime {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.handle.inner.scheduler.spawn(future, Meta { name: None, location: Location::caller() })
+        self.handle.inner.scheduler.spawn(future, Meta::new(None, Location::caller()))
     }
 
     /// Runs a closure that blocks on a thread that is made for it; see
@@ -98,7 +98,7 @@ impl Runtime {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.handle.inner.spawn_blocking(closure, Meta { name: None, location: Location::caller() })
+        self.handle.inner.spawn_blocking(closure, Meta::new(None, Location::caller()))
     }
 
     /// Polls `future` on this thread until it is done, inside the runtime.
@@ -130,8 +130,13 @@ impl Runtime {
 
     /// Shuts down, and waits for the threads for at most `duration`. Those that have not stopped by then are named on stderr
     /// and left to themselves: they end as soon as they return from the poll or the closure that they are in.
+    /// Called by one of the runtime's own threads it does not wait, for that thread would wait for itself.
     pub fn shutdown_timeout(mut self, duration: Duration) {
-        self.shut_down(Wait::Until(clock::now().checked_add(duration)));
+        let wait = match context::is_member(&self.handle.inner) {
+            true => Wait::No,
+            false => Wait::Until(clock::now().checked_add(duration)),
+        };
+        self.shut_down(wait);
     }
 
     /// Shuts down without waiting for the threads.
@@ -189,7 +194,8 @@ fn wait_ended(inner: &Inner, deadline: Option<Instant>) -> bool {
     }
     let is_over = deadline == Some(first);
     let running: Vec<_> = inner.scheduler.running().into_iter().chain(inner.blocking.running()).collect();
-    eprintln!("{}", report(&running, is_over));
+    // There is nobody to tell that it cannot be told.
+    let _ = writeln!(io::stderr().lock(), "{}", report(&running, is_over));
     !is_over && ended(deadline)
 }
 
@@ -199,7 +205,7 @@ fn report(running: &[TaskRef], is_over: bool) -> String {
         false => "rt: the runtime is shutting down, and waits for threads that do not stop:",
     });
     for task in running {
-        let name = task.meta().name.as_ref().map_or(String::new(), |name| format!(" {name:?}"));
+        let name = task.meta().name().map_or(String::new(), |name| format!(" {name:?}"));
         text += &format!("\n  task {}{name}, spawned at {}, is running", task.id(), task.meta().location);
     }
     if running.is_empty() {

@@ -33,7 +33,7 @@ where
     F::Output: Send + 'static,
 {
     let location = Location::caller();
-    Handle::with_current(|inner| inner.scheduler.spawn(future, Meta { name: None, location }))
+    Handle::with_current(|inner| inner.scheduler.spawn(future, Meta::new(None, location)))
 }
 
 /// Runs a closure that blocks on a thread of the runtime's blocking pool, so that no worker waits for it.
@@ -60,7 +60,7 @@ where
     R: Send + 'static,
 {
     let location = Location::caller();
-    Handle::with_current(|inner| inner.spawn_blocking(closure, Meta { name: None, location }))
+    Handle::with_current(|inner| inner.spawn_blocking(closure, Meta::new(None, location)))
 }
 
 /// Spawns tasks that have a name, by which reports mention them.
@@ -91,7 +91,7 @@ impl<'a> TaskBuilder<'a> {
     }
 
     fn meta(&self, location: &'static Location<'static>) -> Meta {
-        Meta { name: self.name.map(Box::from), location }
+        Meta::new(self.name, location)
     }
 
     /// Spawns a task; see [`rt::spawn`](crate::spawn).

@@ -35,6 +35,12 @@ impl LifoSlot {
         self.pop().map(|raw| unsafe { RunToken::from_raw(raw) })
     }
 
+    /// Whether there is nothing in it. Called by the owner only.
+    pub(super) fn is_empty(&self) -> bool {
+        // Ordering: Relaxed; as in `put`.
+        self.0.load(Ordering::Relaxed).is_null()
+    }
+
     /// Takes the task out of another worker's slot.
     pub(super) fn steal(&self) -> Option<RunToken> {
         // SAFETY: what `grab` returns was put in by `replace`, and is out now.

@@ -295,6 +295,6 @@ impl fmt::Debug for Shared {
 /// Calls a hook of the user's; a panic in it is contained, after the panic hook has reported it.
 pub(crate) fn call(hook: Option<&Hook>) {
     if let Some(hook) = hook {
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hook()));
+        crate::primitives::contain::contain(|| hook());
     }
 }

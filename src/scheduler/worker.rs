@@ -103,6 +103,7 @@ impl Worker {
     /// Runs tasks until `main` is done, or until the runtime has shut down.
     pub(crate) fn run(&self, main: &mut impl Main) {
         let _entered = current::enter(self);
+        let _budget = budget::scope();
         // Also when the main future panics.
         let _leave = Leave(self);
         loop {
@@ -270,7 +271,10 @@ impl Worker {
         let polls = self.counters().polls.get();
         self.counters().parks.add(1);
         call(self.shared.config.on_park.as_ref());
-        self.block();
+        // The hook may have woken a task into the slot, where nobody else may look.
+        if self.shared.workers[self.index].lifo_slot.is_empty() {
+            self.block();
+        }
         call(self.shared.config.on_unpark.as_ref());
         if self.shared.sleep.retract(self.index, false) == Retracted::Notified {
             self.searching.set(true);
@@ -310,7 +314,6 @@ impl Worker {
 
     /// Leaves the loop with the scheduler's books in order, and tells others what is left.
     fn leave(&self) {
-        budget::lift();
         if self.searching.get() {
             self.end_search();
         }

@@ -24,9 +24,26 @@ pub(crate) fn refill() {
     LEFT.set(PER_POLL);
 }
 
-/// Called by a thread that stops polling tasks.
+/// Lifts the limit until the end of the poll.
 pub(crate) fn lift() {
     LEFT.set(UNLIMITED);
+}
+
+/// Called by a thread that begins to poll futures: what it does until the guard is dropped leaves the budget of whatever
+/// called it alone.
+pub(crate) fn scope() -> Scope {
+    Scope { before: LEFT.get() }
+}
+
+/// Restores the budget when dropped.
+pub(crate) struct Scope {
+    before: u8,
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        LEFT.set(self.before);
+    }
 }
 
 /// `Pending` if the budget of this poll is used up; the task has been woken then.

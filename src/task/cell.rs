@@ -28,10 +28,12 @@
 //! A panic of the future is the task's result. A panic while a future or an output is dropped, or in a joiner's waker,
 //! is contained: the panic hook has reported it, nobody is waiting for it, and the runtime goes on.
 
+use super::error::Reason;
 use super::join_slot::{AfterComplete, JoinSlot};
 use super::state::{Join, Pending, Start, State, Wake as Woken};
 use super::{Id, JoinError, Schedule};
 use crate::primitives::cell::UnsafeCell;
+use crate::primitives::contain::{contain, discard};
 use crate::primitives::plain::{AtomicU32, AtomicU64, Ordering};
 use std::fmt;
 use std::future::Future;
@@ -45,8 +47,25 @@ use std::task::{Context, Poll, Wake, Waker};
 /// What a spawner says of a task.
 #[derive(Debug)]
 pub(crate) struct Meta {
-    pub(crate) name: Option<Box<str>>,
     pub(crate) location: &'static Location<'static>,
+    /// Behind a pointer: most tasks have none, and should not pay for more than a null.
+    extra: Option<Box<Extra>>,
+}
+
+/// What few tasks have.
+#[derive(Debug)]
+struct Extra {
+    name: Box<str>,
+}
+
+impl Meta {
+    pub(crate) fn new(name: Option<&str>, location: &'static Location<'static>) -> Self {
+        Meta { location, extra: name.map(|name| Box::new(Extra { name: name.into() })) }
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.extra.as_ref().map(|extra| &*extra.name)
+    }
 }
 
 /// The part of a task that does not depend on its future's type.
@@ -56,11 +75,11 @@ pub(super) struct Header {
     meta: Meta,
     /// Set once by the registry, before anyone but the spawner sees the task.
     id: AtomicU64,
-    /// Which shard of the registry holds the life reference, and where in it. Set with the id.
+    /// Which shard of the registry holds the life reference. Set with the id.
     shard: AtomicU32,
+    /// Where in the shard. Once the task is on the shard's return list: the next one on that list; see
+    /// [`registry`](super::registry).
     slot: AtomicU32,
-    /// The next task on the shard's return list, by slot; see [`registry`](super::registry).
-    next_returned: AtomicU32,
 }
 
 struct VTable {
@@ -101,7 +120,7 @@ struct Task<F: Future, S: Schedule> {
 
 enum Stage<F: Future> {
     Future(F),
-    Output(Result<F::Output, JoinError>),
+    Output(Result<F::Output, Reason>),
     Empty,
 }
 
@@ -151,7 +170,6 @@ where
             id: AtomicU64::new(0),
             shard: AtomicU32::new(0),
             slot: AtomicU32::new(0),
-            next_returned: AtomicU32::new(0),
         },
         scheduler,
         join_slot: JoinSlot::new(),
@@ -217,7 +235,7 @@ where
 /// # Safety
 ///
 /// `header` is of a live cell of these types, and the caller holds its run token, which ends here.
-unsafe fn complete<F, S>(header: NonNull<Header>, output: Result<F::Output, JoinError>)
+unsafe fn complete<F, S>(header: NonNull<Header>, output: Result<F::Output, Reason>)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -233,7 +251,7 @@ where
         AfterComplete::DropOutput => {
             // A panic of its drop has been reported by the panic hook, and nobody waits for it.
             // SAFETY: the handle is gone, so the output is ours.
-            let _ = unsafe { task.drop_stage() };
+            discard(unsafe { task.drop_stage() });
             None
         }
         AfterComplete::Nothing => None,
@@ -250,7 +268,7 @@ where
 /// Wakes `waker`; a panic in it is contained.
 pub(crate) fn wake_contained(waker: Waker) {
     // The panic hook has reported it, and there is nobody to hand it to.
-    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    contain(|| waker.wake());
 }
 
 impl<F, S> Wake for Task<F, S>
@@ -309,11 +327,11 @@ where
             };
         }
         Ok(Poll::Ready(output)) => Ok(output),
-        Err(payload) => Err(JoinError::panic(task.header.id(), payload)),
+        Err(payload) => Err(Reason::panic(payload)),
     };
     // A panic of this drop does not cost the joiner the output that is already there.
     // SAFETY: the token is the caller's.
-    let _ = unsafe { task.drop_stage() };
+    discard(unsafe { task.drop_stage() });
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, output) };
     Ran::Done
@@ -330,14 +348,13 @@ where
 {
     // SAFETY: the run token keeps the cell alive until it is given up.
     let task = unsafe { Task::<F, S>::of(header) };
-    let id = task.header.id();
     // SAFETY: the token is the caller's.
-    let error = match unsafe { task.drop_stage() } {
-        Ok(()) => JoinError::cancelled(id),
-        Err(payload) => JoinError::panic(id, payload),
+    let reason = match unsafe { task.drop_stage() } {
+        Ok(()) => Reason::Cancelled,
+        Err(payload) => Reason::panic(payload),
     };
     // SAFETY: the token is the caller's and the future has been dropped.
-    unsafe { complete::<F, S>(header, Err(error)) };
+    unsafe { complete::<F, S>(header, Err(reason)) };
 }
 
 /// # Safety
@@ -375,7 +392,7 @@ where
     let taken = task.stage.with_mut(|stage| {
         // SAFETY: the task is complete and the handle is there, so the output is the handle's.
         match std::mem::replace(unsafe { &mut *stage }, Stage::Empty) {
-            Stage::Output(output) => output,
+            Stage::Output(output) => output.map_err(|reason| JoinError::new(task.header.id(), reason)),
             _ => unreachable!("a complete task has its output until the handle takes it"),
         }
     });
@@ -399,10 +416,10 @@ where
     // SAFETY: the caller keeps the cell alive.
     let task = unsafe { Task::<F, S>::of(header) };
     // SAFETY: the caller is the join handle.
-    unsafe { task.join_slot.release(&task.header.state, join.announced) };
+    contain(|| unsafe { task.join_slot.release(&task.header.state, join.announced) });
     if task.header.state.drop_handle() == Join::Ready {
         // SAFETY: completion came before the handle's end, so the output is the handle's.
-        let _ = unsafe { task.drop_stage() };
+        discard(unsafe { task.drop_stage() });
     }
 }
 
@@ -475,7 +492,7 @@ impl TaskRef {
     /// The next task on the return list this one is on.
     pub(super) fn next_returned(&self) -> u32 {
         // Ordering: Relaxed; the list's head publishes it.
-        self.header().next_returned.load(Ordering::Relaxed)
+        self.header().slot.load(Ordering::Relaxed)
     }
 
     /// Polls for the end of the task.
@@ -618,9 +635,9 @@ impl Completed {
         (header.shard.load(Ordering::Relaxed), header.slot.load(Ordering::Relaxed))
     }
 
-    /// Links this task before `slot` on its shard's return list.
-    pub(super) fn set_next_returned(&self, slot: u32) {
+    /// Links this task before `next` on its shard's return list. Its own place is with whoever calls this now.
+    pub(super) fn set_next_returned(&self, next: u32) {
         // Ordering: Relaxed; the list's head publishes it.
-        self.header().next_returned.store(slot, Ordering::Relaxed);
+        self.header().slot.store(next, Ordering::Relaxed);
     }
 }

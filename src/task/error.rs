@@ -23,13 +23,20 @@ pub struct JoinError {
     reason: Reason,
 }
 
-enum Reason {
+/// What a task's cell keeps in place of an output; the error's id is the cell's own.
+pub(super) enum Reason {
     Cancelled,
     Panic(Payload),
 }
 
+impl Reason {
+    pub(super) fn panic(payload: Box<dyn Any + Send + 'static>) -> Self {
+        Reason::Panic(Payload(payload))
+    }
+}
+
 /// What a panic carries is `Send` but not `Sync`.
-struct Payload(Box<dyn Any + Send + 'static>);
+pub(super) struct Payload(Box<dyn Any + Send + 'static>);
 
 // SAFETY: a shared `Payload` gives no access to what is in it, but for its text in `text`, and that is read through
 // `downcast_ref` to `&str` and `String`, which are `Sync`. All else needs the payload by value.
@@ -43,12 +50,8 @@ impl Payload {
 }
 
 impl JoinError {
-    pub(crate) fn cancelled(id: Id) -> Self {
-        JoinError { id, reason: Reason::Cancelled }
-    }
-
-    pub(crate) fn panic(id: Id, payload: Box<dyn Any + Send + 'static>) -> Self {
-        JoinError { id, reason: Reason::Panic(Payload(payload)) }
+    pub(super) fn new(id: Id, reason: Reason) -> Self {
+        JoinError { id, reason }
     }
 
     /// Whether the task was cancelled: by `abort`, or because its runtime shut down.

@@ -58,8 +58,8 @@ impl JoinSlot {
     ///
     /// As for [`JoinSlot::poll`].
     pub(super) unsafe fn release(&self, state: &State, announced: bool) {
-        if announced && state.reclaim_join_waker() == Join::Pending {
-            // SAFETY: the bit is clear now, so the slot is the handle's.
+        if !announced || state.reclaim_join_waker() == Join::Pending {
+            // SAFETY: the bit is clear, so the slot is the handle's.
             drop(self.0.with_mut(|slot| unsafe { (*slot).take() }));
         }
     }
