@@ -5,7 +5,7 @@ mod support;
 use std::future::{pending, poll_fn, ready};
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -146,7 +146,7 @@ fn an_address_can_be_listened_at_once() {
 fn any_number_of_tasks_accept_from_one_listener() {
     const TASKS: usize = 8;
     // Fewer than the system queues for a listener: more would be put off by a second.
-    const CONNECTIONS: usize = 100;
+    const CONNECTIONS: usize = 200;
 
     on_each_flavor(|runtime| {
         runtime.block_on(async {
@@ -717,7 +717,7 @@ fn the_events_of_a_closed_socket_do_not_disturb_the_next_with_its_number() {
 
 #[test]
 fn sockets_are_as_free_as_they_can_be() {
-    fn all<T: Send + Sync + Unpin + 'static>() {}
+    fn all<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
     fn send<T: Send>(_: T) {}
 
     all::<TcpStream>();

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::future::{Future, pending, poll_fn};
 use std::hint::black_box;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
@@ -480,7 +480,7 @@ fn a_panic_inside_an_entered_runtime_leaves_it() {
 
 #[test]
 fn runtimes_and_handles_go_between_threads_and_guards_do_not() {
-    fn shared<T: Send + Sync + Unpin + fmt::Debug + 'static>() {}
+    fn shared<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + fmt::Debug + 'static>() {}
     fn cloned<T: Clone>() {}
     trait Ambiguous<A> {
         fn holds() {}

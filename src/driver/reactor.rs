@@ -10,6 +10,7 @@ use crate::task::budget;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -157,6 +158,10 @@ fn place(token: mio::Token) -> (usize, u32) {
 fn shut_down() -> io::Error {
     io::Error::other("the runtime that serves this socket has shut down")
 }
+
+// No lock is held while user code runs, so a panic of it finds nothing half done.
+impl RefUnwindSafe for Reactor {}
+impl RefUnwindSafe for Readiness {}
 
 impl fmt::Debug for Reactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,6 +13,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+/// Connections that may wait to be accepted; the system lowers it to its own limit. With fewer, a burst of connections makes
+/// some of them wait a second for their second try; more only hide a server that does not keep up. tokio takes the same.
+const BACKLOG: i32 = 1024;
+
 /// What a socket is made of.
 enum Backend<S> {
     System(S),
@@ -63,7 +67,10 @@ pub(crate) struct Stream(Backend<Registered<mio::net::TcpStream>>);
 
 impl Listener {
     pub(crate) fn bind(reactor: &Arc<Reactor>, address: SocketAddr) -> io::Result<Self> {
-        let listener = Registered::new(mio::net::TcpListener::bind(address)?, reactor)?;
+        let listener = mio::net::TcpListener::bind(address)?;
+        // mio asks for 128. A second `listen` changes that; if it is refused, the socket listens all the same.
+        let _ = socket2::SockRef::from(&listener).listen(BACKLOG);
+        let listener = Registered::new(listener, reactor)?;
         Ok(Listener(Backend::System(listener)))
     }
 

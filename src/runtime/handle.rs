@@ -136,6 +136,9 @@ impl Inner {
     }
 }
 
+// A panic of the user's code finds nothing of a runtime half done.
+impl std::panic::RefUnwindSafe for Inner {}
+
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inner")
@@ -291,10 +294,6 @@ impl Handle {
         }
     }
 }
-
-// A panic in a closure that has a handle leaves the runtime as it was: tasks contain their panics.
-impl std::panic::UnwindSafe for Handle {}
-impl std::panic::RefUnwindSafe for Handle {}
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -223,7 +223,7 @@ impl Drop for Runtime {
     }
 }
 
-// As for `Handle`.
+// As for `Inner`.
 impl std::panic::UnwindSafe for Runtime {}
 impl std::panic::RefUnwindSafe for Runtime {}
 
