@@ -33,8 +33,10 @@ pub(crate) enum Step {
     /// A notification that meets a running thread is kept for its next park (parker).
     NotificationIsSticky,
     /// Whoever arms a timer fences between publishing it and its look at the waiting thread (timers).
+    #[cfg(feature = "time")]
     ArmerFences,
     /// The thread about to wait fences between announcing until when and its last look at the deadlines (timers).
+    #[cfg(feature = "time")]
     WaiterFences,
     /// A thief takes the LIFO slot with a compare-and-swap (LIFO slot).
     ThiefCompares,
