@@ -1,7 +1,7 @@
 //! Cancelling a task from somewhere else.
 
 use super::Id;
-use super::cell::TaskRef;
+use super::header::TaskRef;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 

@@ -1,19 +1,7 @@
 //! The cell of a task: one allocation that holds the future, then its output, and everything the runtime knows of it.
 //!
-//! # One allocation, two kinds of pointer
-//!
-//! A task is an `Arc<Task<F, S>>`. Wakers are made of it by [`std::task::Wake`], without a vtable of ours. Queues, the
-//! registry and handles must not know `F`, so they hold thin pointers to the [`Header`] at the cell's start:
-//!
-//! | type | counted | stands for |
-//! |---|---|---|
-//! | [`RunToken`] | no | the run token of the [state word](super::state); neither `Clone` nor `Copy` |
-//! | [`TaskRef`] | yes | a reference; the *life reference* is the one that keeps the cell until the task is complete |
-//!
-//! The life reference is made with the task and given to the scheduler's registry; the runner hands it back through
-//! [`Schedule::retire`] after completion. That is why a run token needs no count of its own: it exists only while the
-//! task is not complete, and so long the life reference is there. A wake therefore costs one read-modify-write, and a
-//! poll that ends with `Pending` one more.
+//! A task is an `Arc<Task<F, S>>`. Wakers are made of it by [`std::task::Wake`], without a vtable of ours. Whoever must not
+//! know `F` holds one of the pointers of [`header`](super::header), and reaches the functions here through its vtable.
 //!
 //! # Pinning
 //!
@@ -29,83 +17,19 @@
 //! is contained: the panic hook has reported it, nobody is waiting for it, and the runtime goes on.
 
 use super::error::Reason;
+use super::header::{Completed, Header, JoinState, Meta, Ran, RunToken, TaskRef, VTable};
 use super::join_slot::{AfterComplete, JoinSlot};
-use super::state::{Join, Pending, Start, State, Wake as Woken};
-use super::{Id, JoinError, Schedule};
+use super::state::{Join, Pending, Start, Wake as Woken};
+use super::{JoinError, Schedule};
 use crate::primitives::cell::UnsafeCell;
 use crate::primitives::contain::{contain, discard};
-use crate::primitives::plain::{AtomicU32, AtomicU64, Ordering};
-use std::fmt;
 use std::future::Future;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-
-/// What a spawner says of a task.
-#[derive(Debug)]
-pub(crate) struct Meta {
-    pub(crate) location: &'static Location<'static>,
-    /// Behind a pointer: most tasks have none, and should not pay for more than a null.
-    extra: Option<Box<Extra>>,
-}
-
-/// What few tasks have.
-#[derive(Debug)]
-struct Extra {
-    name: Box<str>,
-}
-
-impl Meta {
-    pub(crate) fn new(name: Option<&str>, location: &'static Location<'static>) -> Self {
-        Meta { location, extra: name.map(|name| Box::new(Extra { name: name.into() })) }
-    }
-
-    pub(crate) fn name(&self) -> Option<&str> {
-        self.extra.as_ref().map(|extra| &*extra.name)
-    }
-}
-
-/// The part of a task that does not depend on its future's type.
-pub(super) struct Header {
-    state: State,
-    vtable: &'static VTable,
-    meta: Meta,
-    /// Set once by the registry, before anyone but the spawner sees the task.
-    id: AtomicU64,
-    /// Which shard of the registry holds the life reference. Set with the id.
-    shard: AtomicU32,
-    /// Where in the shard. Once the task is on the shard's return list: the next one on that list; see
-    /// [`registry`](super::registry).
-    slot: AtomicU32,
-}
-
-struct VTable {
-    run: unsafe fn(NonNull<Header>) -> Ran,
-    cancel: unsafe fn(NonNull<Header>),
-    wake_by_ref: unsafe fn(NonNull<Header>),
-    poll_join: unsafe fn(NonNull<Header>, &mut bool, &mut Context<'_>, *mut ()) -> bool,
-    drop_join: unsafe fn(NonNull<Header>, JoinState),
-    increment: unsafe fn(NonNull<Header>),
-    decrement: unsafe fn(NonNull<Header>),
-}
-
-/// What a join handle knows of the two things it shares with the task.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct JoinState {
-    /// The join slot is filled.
-    pub(super) announced: bool,
-    /// The output has been taken.
-    pub(super) taken: bool,
-}
-
-enum Ran {
-    Done,
-    Again,
-}
-
 /// `repr(C)`: a pointer to the cell is a pointer to its header.
 #[repr(C)]
 struct Task<F: Future, S: Schedule> {
@@ -155,9 +79,8 @@ where
     S: Schedule,
 {
     let task = Arc::new(Task {
-        header: Header {
-            state: State::new(),
-            vtable: &VTable {
+        header: Header::new(
+            &VTable {
                 run: run::<F, S>,
                 cancel: cancel::<F, S>,
                 wake_by_ref: wake_by_ref::<F, S>,
@@ -167,10 +90,7 @@ where
                 decrement: decrement::<F, S>,
             },
             meta,
-            id: AtomicU64::new(0),
-            shard: AtomicU32::new(0),
-            slot: AtomicU32::new(0),
-        },
+        ),
         scheduler,
         join_slot: JoinSlot::new(),
         stage: UnsafeCell::new(Stage::Future(future)),
@@ -178,7 +98,11 @@ where
     let pointer = Arc::into_raw(task).cast_mut().cast::<Header>();
     // SAFETY: `Arc::into_raw` never returns null.
     let pointer = unsafe { NonNull::new_unchecked(pointer) };
-    (TaskRef(pointer), RunToken(pointer))
+    // SAFETY: the count that the `Arc` began with is given up here.
+    let life = unsafe { TaskRef::new(pointer) };
+    // SAFETY: a new task's run token is the spawner's.
+    let token = unsafe { RunToken::new(pointer) };
+    (life, token)
 }
 
 impl<F, S> Task<F, S>
@@ -258,7 +182,8 @@ where
     };
     // SAFETY: this task has not been retired, so its scheduler is live.
     let scheduler = unsafe { task.scheduler.as_ref() };
-    scheduler.retire(Completed(header));
+    // SAFETY: it has completed, and the life reference went to the registry when the task was spawned.
+    scheduler.retire(unsafe { Completed::new(header) });
     // Last, so that a joiner that was woken finds the task gone from the metrics.
     if let Some(waker) = joiner {
         wake_contained(waker);
@@ -286,7 +211,9 @@ where
         if self.header.state.wake() == Woken::Queue {
             let pointer = Arc::as_ptr(self).cast_mut().cast::<Header>();
             // SAFETY: `Arc::as_ptr` never returns null.
-            let token = RunToken(unsafe { NonNull::new_unchecked(pointer) });
+            let pointer = unsafe { NonNull::new_unchecked(pointer) };
+            // SAFETY: `self` keeps the cell alive, and the token was won just now.
+            let token = unsafe { RunToken::new(pointer) };
             // SAFETY: the token is of a task that is not complete, so it has not been retired and its scheduler lives.
             unsafe { S::schedule(self.scheduler, token) };
         }
@@ -437,207 +364,4 @@ unsafe fn increment<F: Future, S: Schedule>(header: NonNull<Header>) {
 unsafe fn decrement<F: Future, S: Schedule>(header: NonNull<Header>) {
     // SAFETY: the pointer came from `Arc::into_raw` of this type, and the count is the caller's to give up.
     unsafe { Arc::decrement_strong_count(header.as_ptr().cast_const().cast::<Task<F, S>>()) };
-}
-
-impl Header {
-    fn id(&self) -> Id {
-        // Ordering: Relaxed; set before the task was shared with anyone.
-        Id::from_raw(self.id.load(Ordering::Relaxed))
-    }
-}
-
-/// A counted reference to a task, whatever its future.
-pub(crate) struct TaskRef(NonNull<Header>);
-
-// SAFETY: a `TaskRef` is an `Arc<Task<F, S>>`, and `new` demands a `Send` future and output, so that the cell is `Send`
-// and `Sync`.
-unsafe impl Send for TaskRef {}
-// SAFETY: as for `Send`.
-unsafe impl Sync for TaskRef {}
-
-impl TaskRef {
-    fn header(&self) -> &Header {
-        // SAFETY: this reference keeps the cell alive.
-        unsafe { self.0.as_ref() }
-    }
-
-    pub(crate) fn id(&self) -> Id {
-        self.header().id()
-    }
-
-    pub(crate) fn meta(&self) -> &Meta {
-        &self.header().meta
-    }
-
-    pub(crate) fn is_complete(&self) -> bool {
-        self.header().state.is_complete()
-    }
-
-    /// Cancels the task: its future is dropped by the next run, on a worker. Nothing happens to a complete task.
-    pub(crate) fn abort(&self) {
-        self.header().state.cancel();
-        // SAFETY: this reference keeps the cell alive.
-        unsafe { (self.header().vtable.wake_by_ref)(self.0) };
-    }
-
-    /// Tells the task its id and its place in the registry. Called once, before the task is shared.
-    pub(super) fn register(&self, id: u64, shard: u32, slot: u32) {
-        let header = self.header();
-        // Ordering: Relaxed; the queue that publishes the task publishes these.
-        header.id.store(id, Ordering::Relaxed);
-        header.shard.store(shard, Ordering::Relaxed);
-        header.slot.store(slot, Ordering::Relaxed);
-    }
-
-    /// The next task on the return list this one is on.
-    pub(super) fn next_returned(&self) -> u32 {
-        // Ordering: Relaxed; the list's head publishes it.
-        self.header().slot.load(Ordering::Relaxed)
-    }
-
-    /// Polls for the end of the task.
-    ///
-    /// # Safety
-    ///
-    /// `T` is the output of the task's future, the caller is the task's only join handle, and `join` is its own.
-    pub(super) unsafe fn poll_join<T>(&self, join: &mut JoinState, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        let mut output: Option<Result<T, JoinError>> = None;
-        let place = (&raw mut output).cast::<()>();
-        // SAFETY: this reference keeps the cell alive, `place` is of the type that the callee writes, and the rest is
-        // the caller's promise.
-        if unsafe { (self.header().vtable.poll_join)(self.0, &mut join.announced, cx, place) } {
-            join.taken = true;
-        }
-        match output {
-            Some(output) => Poll::Ready(output),
-            None => Poll::Pending,
-        }
-    }
-
-    /// Gives up the right to the output.
-    ///
-    /// # Safety
-    ///
-    /// The caller is the task's only join handle, at its end, and `join` is its own.
-    pub(super) unsafe fn drop_join(&self, join: JoinState) {
-        // SAFETY: this reference keeps the cell alive; the rest is the caller's promise.
-        unsafe { (self.header().vtable.drop_join)(self.0, join) };
-    }
-}
-
-impl Clone for TaskRef {
-    fn clone(&self) -> Self {
-        // SAFETY: this reference keeps the cell alive.
-        unsafe { (self.header().vtable.increment)(self.0) };
-        TaskRef(self.0)
-    }
-}
-
-impl Drop for TaskRef {
-    fn drop(&mut self) {
-        // SAFETY: the reference is given up here, and not used after.
-        unsafe { (self.header().vtable.decrement)(self.0) };
-    }
-}
-
-impl fmt::Debug for TaskRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Task").field("id", &self.id().as_u64()).field("location", &self.meta().location).finish()
-    }
-}
-
-/// The right, and the duty, to run a task: there is at most one of it for each task.
-///
-/// Dropped without being run it cancels the task, so that a task is never forgotten with a queue.
-#[must_use]
-pub(crate) struct RunToken(NonNull<Header>);
-
-// SAFETY: running a task moves its future to the running thread, and `new` demands a future and an output that are
-// `Send`.
-unsafe impl Send for RunToken {}
-
-impl RunToken {
-    /// The id of the task, as a number that a statistic can store.
-    #[inline]
-    pub(crate) fn id(&self) -> u64 {
-        // Ordering: Relaxed; see `Header::id`.
-        self.header().id.load(Ordering::Relaxed)
-    }
-
-    fn header(&self) -> &Header {
-        // SAFETY: the token exists, so the task is not complete and its life reference keeps the cell alive.
-        unsafe { self.0.as_ref() }
-    }
-
-    /// Runs the task once. Returns the token if the task was woken meanwhile: it belongs at the end of a queue.
-    #[inline]
-    pub(crate) fn run(self) -> Option<RunToken> {
-        let header = self.0;
-        let run = self.header().vtable.run;
-        std::mem::forget(self);
-        // SAFETY: the token was ours and is given up here.
-        match unsafe { run(header) } {
-            Ran::Done => None,
-            Ran::Again => Some(RunToken(header)),
-        }
-    }
-
-    /// Drops the future, and reports the task as cancelled.
-    pub(crate) fn cancel(self) {
-        drop(self);
-    }
-
-    /// As a word that an atomic can hold; [`from_raw`](Self::from_raw) is the way back.
-    #[inline]
-    pub(crate) fn into_raw(self) -> *mut () {
-        let pointer = self.0.as_ptr().cast();
-        std::mem::forget(self);
-        pointer
-    }
-
-    /// # Safety
-    ///
-    /// `raw` came from [`into_raw`](Self::into_raw) and is given back once.
-    #[inline]
-    pub(crate) unsafe fn from_raw(raw: *mut ()) -> Self {
-        // SAFETY: `into_raw` never returns null.
-        RunToken(unsafe { NonNull::new_unchecked(raw.cast()) })
-    }
-}
-
-impl Drop for RunToken {
-    fn drop(&mut self) {
-        let cancel = self.header().vtable.cancel;
-        // SAFETY: the token is ours and ends here.
-        unsafe { cancel(self.0) };
-    }
-}
-
-impl fmt::Debug for RunToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RunToken").field(&self.id()).finish()
-    }
-}
-
-/// A task that has just completed, on its way out of the registry. Its life reference keeps the cell alive.
-pub(crate) struct Completed(NonNull<Header>);
-
-impl Completed {
-    fn header(&self) -> &Header {
-        // SAFETY: the life reference is given up only after this value.
-        unsafe { self.0.as_ref() }
-    }
-
-    /// The shard of the registry that holds the life reference, and the place in it.
-    pub(super) fn home(&self) -> (u32, u32) {
-        let header = self.header();
-        // Ordering: Relaxed; written before the task was shared.
-        (header.shard.load(Ordering::Relaxed), header.slot.load(Ordering::Relaxed))
-    }
-
-    /// Links this task before `next` on its shard's return list. Its own place is with whoever calls this now.
-    pub(super) fn set_next_returned(&self, next: u32) {
-        // Ordering: Relaxed; the list's head publishes it.
-        self.header().slot.store(next, Ordering::Relaxed);
-    }
 }

@@ -1,6 +1,6 @@
 //! The spawner's end of a task.
 
-use super::cell::{JoinState, TaskRef};
+use super::header::{JoinState, TaskRef};
 use super::{AbortHandle, Id, JoinError, budget};
 use std::fmt;
 use std::future::Future;

@@ -19,6 +19,7 @@ mod abort;
 pub(crate) mod budget;
 mod cell;
 mod error;
+mod header;
 mod id;
 mod join;
 mod join_slot;
@@ -35,7 +36,8 @@ pub use yield_now::yield_now;
 // The ways to spawn need a runtime, and live with it.
 pub use crate::runtime::spawn::{TaskBuilder as Builder, spawn, spawn_blocking};
 
-pub(crate) use cell::{Completed, Meta, RunToken, TaskRef, wake_contained};
+pub(crate) use cell::wake_contained;
+pub(crate) use header::{Completed, Meta, RunToken, TaskRef};
 pub(crate) use registry::Registry;
 
 use std::future::Future;

@@ -16,7 +16,7 @@
 //! Shutdown closes each shard under its lock and takes a reference to each task in it. A spawn looks under the same
 //! lock, so a task is either in the list that shutdown cancels, or it is refused.
 
-use super::cell::{Completed, TaskRef};
+use super::header::{Completed, TaskRef};
 use super::id::Block;
 use crate::primitives::plain::{AtomicU64, Ordering};
 use crate::primitives::{CachePadded, Mutex, MutexGuard};

@@ -1,0 +1,325 @@
+//! A task whatever its future: the head of its cell, and the thin pointers to it.
+//!
+//! Queues, the registry and handles must not know the type of a future, so what they hold is a pointer to the [`Header`] at the
+//! cell's start:
+//!
+//! | type | counted | stands for |
+//! |---|---|---|
+//! | [`RunToken`] | no | the run token of the [state word](super::state); neither `Clone` nor `Copy` |
+//! | [`TaskRef`] | yes | a reference; the *life reference* is the one that keeps the cell until the task is complete |
+//! | [`Completed`] | no | a complete task on its way out of the registry, which has the life reference |
+//!
+//! The life reference is made with the task and given to the scheduler's registry, which drops it when the runner has
+//! retired the complete task. That is why a run token needs no count of its own: it exists only while the task is not
+//! complete, and so long the life reference is there. A wake therefore costs one read-modify-write, and a poll that ends
+//! with `Pending` one more.
+
+use super::state::State;
+use super::{Id, JoinError};
+use crate::primitives::plain::{AtomicU32, AtomicU64, Ordering};
+use std::fmt;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+/// What a spawner says of a task.
+#[derive(Debug)]
+pub(crate) struct Meta {
+    pub(crate) location: &'static Location<'static>,
+    /// Behind a pointer: most tasks have none, and should not pay for more than a null.
+    extra: Option<Box<Extra>>,
+}
+
+/// What few tasks have.
+#[derive(Debug)]
+struct Extra {
+    name: Box<str>,
+}
+
+impl Meta {
+    pub(crate) fn new(name: Option<&str>, location: &'static Location<'static>) -> Self {
+        Meta { location, extra: name.map(|name| Box::new(Extra { name: name.into() })) }
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.extra.as_ref().map(|extra| &*extra.name)
+    }
+}
+
+/// The part of a task that does not depend on its future's type.
+pub(super) struct Header {
+    pub(super) state: State,
+    vtable: &'static VTable,
+    meta: Meta,
+    /// Set once by the registry, before anyone but the spawner sees the task.
+    id: AtomicU64,
+    /// Which shard of the registry holds the life reference. Set with the id.
+    shard: AtomicU32,
+    /// Where in the shard. Once the task is on the shard's return list: the next one on that list; see
+    /// [`registry`](super::registry).
+    slot: AtomicU32,
+}
+
+/// What differs from one type of future to another. Each takes a pointer to a live cell of the type it was made for, and
+/// has further conditions where it is defined, in [`cell`](super::cell).
+pub(super) struct VTable {
+    pub(super) run: unsafe fn(NonNull<Header>) -> Ran,
+    pub(super) cancel: unsafe fn(NonNull<Header>),
+    pub(super) wake_by_ref: unsafe fn(NonNull<Header>),
+    pub(super) poll_join: unsafe fn(NonNull<Header>, &mut bool, &mut Context<'_>, *mut ()) -> bool,
+    pub(super) drop_join: unsafe fn(NonNull<Header>, JoinState),
+    pub(super) increment: unsafe fn(NonNull<Header>),
+    pub(super) decrement: unsafe fn(NonNull<Header>),
+}
+
+/// What a join handle knows of the two things it shares with the task.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JoinState {
+    /// The join slot is filled.
+    pub(super) announced: bool,
+    /// The output has been taken.
+    pub(super) taken: bool,
+}
+
+/// What a run ended with.
+pub(super) enum Ran {
+    /// The token is gone.
+    Done,
+    /// The caller still has it, and queues the task again.
+    Again,
+}
+
+impl Header {
+    pub(super) fn new(vtable: &'static VTable, meta: Meta) -> Self {
+        Header {
+            state: State::new(),
+            vtable,
+            meta,
+            id: AtomicU64::new(0),
+            shard: AtomicU32::new(0),
+            slot: AtomicU32::new(0),
+        }
+    }
+
+    pub(super) fn id(&self) -> Id {
+        // Ordering: Relaxed; set before the task was shared with anyone.
+        Id::from_raw(self.id.load(Ordering::Relaxed))
+    }
+}
+
+/// A counted reference to a task, whatever its future.
+pub(crate) struct TaskRef(NonNull<Header>);
+
+// SAFETY: a `TaskRef` is an `Arc<Task<F, S>>`, and `cell::new` demands a `Send` future and output, so that the cell is `Send`
+// and `Sync`.
+unsafe impl Send for TaskRef {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// # Safety
+    ///
+    /// `header` is of a live cell, was made of a pointer to the whole of it, and the caller gives up a counted reference.
+    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
+        TaskRef(header)
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: this reference keeps the cell alive.
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        self.header().id()
+    }
+
+    pub(crate) fn meta(&self) -> &Meta {
+        &self.header().meta
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.header().state.is_complete()
+    }
+
+    /// Cancels the task: its future is dropped by the next run, on a worker. Nothing happens to a complete task.
+    pub(crate) fn abort(&self) {
+        self.header().state.cancel();
+        // SAFETY: this reference keeps the cell alive.
+        unsafe { (self.header().vtable.wake_by_ref)(self.0) };
+    }
+
+    /// Tells the task its id and its place in the registry. Called once, before the task is shared.
+    pub(super) fn register(&self, id: u64, shard: u32, slot: u32) {
+        let header = self.header();
+        // Ordering: Relaxed; the queue that publishes the task publishes these.
+        header.id.store(id, Ordering::Relaxed);
+        header.shard.store(shard, Ordering::Relaxed);
+        header.slot.store(slot, Ordering::Relaxed);
+    }
+
+    /// The next task on the return list this one is on.
+    pub(super) fn next_returned(&self) -> u32 {
+        // Ordering: Relaxed; the list's head publishes it.
+        self.header().slot.load(Ordering::Relaxed)
+    }
+
+    /// Polls for the end of the task.
+    ///
+    /// # Safety
+    ///
+    /// `T` is the output of the task's future, the caller is the task's only join handle, and `join` is its own.
+    pub(super) unsafe fn poll_join<T>(&self, join: &mut JoinState, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        let mut output: Option<Result<T, JoinError>> = None;
+        let place = (&raw mut output).cast::<()>();
+        // SAFETY: this reference keeps the cell alive, `place` is of the type that the callee writes, and the rest is
+        // the caller's promise.
+        if unsafe { (self.header().vtable.poll_join)(self.0, &mut join.announced, cx, place) } {
+            join.taken = true;
+        }
+        match output {
+            Some(output) => Poll::Ready(output),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Gives up the right to the output.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the task's only join handle, at its end, and `join` is its own.
+    pub(super) unsafe fn drop_join(&self, join: JoinState) {
+        // SAFETY: this reference keeps the cell alive; the rest is the caller's promise.
+        unsafe { (self.header().vtable.drop_join)(self.0, join) };
+    }
+}
+
+impl Clone for TaskRef {
+    fn clone(&self) -> Self {
+        // SAFETY: this reference keeps the cell alive.
+        unsafe { (self.header().vtable.increment)(self.0) };
+        TaskRef(self.0)
+    }
+}
+
+impl Drop for TaskRef {
+    fn drop(&mut self) {
+        // SAFETY: the reference is given up here, and not used after.
+        unsafe { (self.header().vtable.decrement)(self.0) };
+    }
+}
+
+impl fmt::Debug for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("id", &self.id().as_u64()).field("location", &self.meta().location).finish()
+    }
+}
+
+/// The right, and the duty, to run a task: there is at most one of it for each task.
+///
+/// Dropped without being run it cancels the task, so that a task is never forgotten with a queue.
+#[must_use]
+pub(crate) struct RunToken(NonNull<Header>);
+
+// SAFETY: running a task moves its future to the running thread, and `cell::new` demands a future and an output that are
+// `Send`.
+unsafe impl Send for RunToken {}
+
+impl RunToken {
+    /// # Safety
+    ///
+    /// `header` is of a live cell, was made of a pointer to the whole of it, and the caller has won the run token.
+    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
+        RunToken(header)
+    }
+
+    /// The id of the task, as a number that a statistic can store.
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        // Ordering: Relaxed; see `Header::id`.
+        self.header().id.load(Ordering::Relaxed)
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the token exists, so the task is not complete and its life reference keeps the cell alive.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Runs the task once. Returns the token if the task was woken meanwhile: it belongs at the end of a queue.
+    #[inline]
+    pub(crate) fn run(self) -> Option<RunToken> {
+        let header = self.0;
+        let run = self.header().vtable.run;
+        std::mem::forget(self);
+        // SAFETY: the token was ours and is given up here.
+        match unsafe { run(header) } {
+            Ran::Done => None,
+            Ran::Again => Some(RunToken(header)),
+        }
+    }
+
+    /// Drops the future, and reports the task as cancelled.
+    pub(crate) fn cancel(self) {
+        drop(self);
+    }
+
+    /// As a word that an atomic can hold; [`from_raw`](Self::from_raw) is the way back.
+    #[inline]
+    pub(crate) fn into_raw(self) -> *mut () {
+        let pointer = self.0.as_ptr().cast();
+        std::mem::forget(self);
+        pointer
+    }
+
+    /// # Safety
+    ///
+    /// `raw` came from [`into_raw`](Self::into_raw) and is given back once.
+    #[inline]
+    pub(crate) unsafe fn from_raw(raw: *mut ()) -> Self {
+        // SAFETY: `into_raw` never returns null.
+        RunToken(unsafe { NonNull::new_unchecked(raw.cast()) })
+    }
+}
+
+impl Drop for RunToken {
+    fn drop(&mut self) {
+        let cancel = self.header().vtable.cancel;
+        // SAFETY: the token is ours and ends here.
+        unsafe { cancel(self.0) };
+    }
+}
+
+impl fmt::Debug for RunToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RunToken").field(&self.id()).finish()
+    }
+}
+
+/// A task that has just completed, on its way out of the registry. Its life reference keeps the cell alive.
+pub(crate) struct Completed(NonNull<Header>);
+
+impl Completed {
+    /// # Safety
+    ///
+    /// The task of `header` has completed, and nobody but the registry has its life reference.
+    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
+        Completed(header)
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the life reference is given up only after this value.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The shard of the registry that holds the life reference, and the place in it.
+    pub(super) fn home(&self) -> (u32, u32) {
+        let header = self.header();
+        // Ordering: Relaxed; written before the task was shared.
+        (header.shard.load(Ordering::Relaxed), header.slot.load(Ordering::Relaxed))
+    }
+
+    /// Links this task before `next` on its shard's return list. Its own place is with whoever calls this now.
+    pub(super) fn set_next_returned(&self, next: u32) {
+        // Ordering: Relaxed; the list's head publishes it.
+        self.header().slot.store(next, Ordering::Relaxed);
+    }
+}
