@@ -1310,3 +1310,31 @@ fn block_on_does_not_move_its_future_between_threads() {
         }));
     });
 }
+
+#[test]
+fn a_task_that_yields_is_not_left_behind_a_long_poll_of_the_task_it_woke() {
+    within(SOON, || {
+        let runtime = multi(2);
+        let (wake, woken) = oneshot::channel();
+        let yielded = Arc::new(AtomicBool::new(false));
+        let blocks = runtime.spawn({
+            let yielded = yielded.clone();
+            async move {
+                woken.await.unwrap();
+                // Holds its worker until the other task has gone on: only the other worker can run that.
+                eventually(SOON / 3, || yielded.load(Ordering::SeqCst));
+            }
+        });
+        let metrics = runtime.metrics();
+        let yields = runtime.spawn(async move {
+            eventually(SOON / 3, || metrics.num_parked_workers() == 1);
+            wake.send(()).unwrap();
+            yield_now().await;
+            yielded.store(true, Ordering::SeqCst);
+        });
+        runtime.block_on(async move {
+            yields.await.unwrap();
+            blocks.await.unwrap();
+        });
+    });
+}

@@ -21,6 +21,19 @@ pub(crate) mod atomic {
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
     #[cfg(not(rt_loom))]
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+
+    /// A full fence, for a place where this thread has done some read-modify-write since the store that is to be ordered.
+    ///
+    /// On x86 every read-modify-write is a full fence of the processor, whatever its ordering, so that only the compiler has
+    /// to be kept from moving accesses; a second fence would cost as much as a wake. Elsewhere it is an ordinary fence, and
+    /// so it is in the models, which check the protocols with it.
+    #[inline(always)]
+    pub(crate) fn fence_behind_rmw() {
+        #[cfg(all(any(target_arch = "x86_64", target_arch = "x86"), not(rt_loom)))]
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+        #[cfg(not(all(any(target_arch = "x86_64", target_arch = "x86"), not(rt_loom))))]
+        fence(Ordering::SeqCst);
+    }
 }
 
 /// Atomics that no protocol depends on: counters, identifiers.

@@ -52,13 +52,23 @@ pub(crate) struct Worker {
     pace: Pace,
     /// Polls from the LIFO slot in a row.
     lifo_run: Cell<u32>,
-    /// This worker put tasks into its deque since it last told a sleeper.
-    pushed: Cell<bool>,
+    /// What this worker put into its deque since it last told a sleeper.
+    untold: Cell<Untold>,
     /// Counted as searching.
     searching: Cell<bool>,
     /// In `Events`: wakes go to the deque, and nobody is told yet.
     in_events: Cell<bool>,
     random: RefCell<random::Rng>,
+}
+
+/// Tasks in a worker's deque of which no sleeper has been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Untold {
+    Nothing,
+    /// Pushed one by one, each before the worker took its next task.
+    Pushed,
+    /// A batch, which becomes visible only after the next task was taken with it.
+    Batch,
 }
 
 /// Polls in a row from the LIFO slot. Without a bound, two tasks that wake each other would starve the rest; a lower one
@@ -79,7 +89,7 @@ impl Worker {
             index,
             queue,
             lifo_run: Cell::new(0),
-            pushed: Cell::new(false),
+            untold: Cell::new(Untold::Nothing),
             searching: Cell::new(false),
             in_events: Cell::new(false),
             random: RefCell::new(random::Rng::with_seed(seed)),
@@ -129,10 +139,12 @@ impl Worker {
             self.end_search();
         }
         // Step 4. A worker that sleeps must learn of tasks that would wait for this poll.
-        if self.pushed.get() {
-            self.pushed.set(false);
-            if !self.queue.is_empty() {
-                self.shared.notify();
+        let untold = self.untold.replace(Untold::Nothing);
+        if untold != Untold::Nothing && !self.queue.is_empty() {
+            let sleep = &self.shared.sleep;
+            let sleeper = if untold == Untold::Pushed { sleep.notify_behind_rmw() } else { sleep.notify() };
+            if let Some(worker) = sleeper {
+                self.shared.unpark(worker);
             }
         }
         self.counters().begin_poll(token.id());
@@ -140,8 +152,9 @@ impl Worker {
         let again = token.run();
         self.counters().end_poll();
         if let Some(token) = again {
-            // No more tasks are visible than before this one was taken out, and that many were told of.
+            // Nobody is told if this worker runs it next. But what it woke into the slot comes first.
             self.queue.push(token);
+            self.untold.set(Untold::Pushed);
         }
     }
 
@@ -158,7 +171,7 @@ impl Worker {
             token
         };
         self.queue.push(to_queue);
-        self.pushed.set(true);
+        self.untold.set(Untold::Pushed);
         if !self.in_events.get()
             && let Some(worker) = self.shared.sleep.notify_cheaply()
         {
@@ -189,7 +202,7 @@ impl Worker {
                 return Some(token);
             }
             self.queue.push(token);
-            self.pushed.set(true);
+            self.untold.set(Untold::Pushed);
         }
         self.lifo_run.set(0);
         self.queue.pop()
@@ -201,7 +214,7 @@ impl Worker {
             return None;
         }
         let token = settle(|| self.shared.injector.steal_batch_and_pop(&self.queue))?;
-        self.pushed.set(true);
+        self.untold.set(Untold::Batch);
         Some(token)
     }
 
@@ -239,7 +252,7 @@ impl Worker {
         if let Some(token) = stolen {
             self.counters().steals.add(1);
             self.counters().stolen.add(1 + self.queue.len() as u64);
-            self.pushed.set(true);
+            self.untold.set(Untold::Batch);
             return Some(token);
         }
         if !slots_too {

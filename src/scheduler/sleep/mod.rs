@@ -5,7 +5,7 @@ mod parker;
 
 pub(crate) use parker::{Parker, Unpark};
 
-use crate::primitives::atomic::{Ordering, fence};
+use crate::primitives::atomic::{Ordering, fence, fence_behind_rmw};
 use crate::primitives::planted::{self, Step};
 use crate::primitives::{CachePadded, Mutex};
 use idle::Idle;
@@ -56,6 +56,16 @@ impl Sleep {
         if planted::keeps(Step::PusherFences) {
             // Pairs with the fence in `announce`: that worker sees our push, or we see it parked.
             fence(Ordering::SeqCst);
+        }
+        self.notify_cheaply()
+    }
+
+    /// Steps 2 and 3 of pushing, for a worker that has taken its next task since it pushed.
+    #[inline]
+    pub(crate) fn notify_behind_rmw(&self) -> Option<usize> {
+        if planted::keeps(Step::PusherFences) {
+            // Pairs with the fence in `announce`, as in `notify`.
+            fence_behind_rmw();
         }
         self.notify_cheaply()
     }
