@@ -30,26 +30,21 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-const TASKS: usize = 500;
+/// Fewer than a worker's queue holds without growing.
+const TASKS: usize = 60;
 
-/// Spawns and joins tasks on the only worker of a runtime, and returns how many allocations that worker made for them.
-fn allocations<F>(builder: &mut Builder, future: fn() -> F) -> usize
+/// Spawns tasks and then joins them, and returns how many allocations this worker made for them.
+async fn allocations<F>(future: fn() -> F) -> usize
 where
     F: Future<Output = u64> + Send + 'static,
 {
-    let runtime = builder.build().unwrap();
-    let counted = runtime.spawn(async move {
-        // The first ones grow what is kept.
-        for _ in 0..TASKS {
-            rt::spawn(future()).await.unwrap();
-        }
-        let before = ALLOCATIONS.get();
-        for _ in 0..TASKS {
-            rt::spawn(future()).await.unwrap();
-        }
-        ALLOCATIONS.get() - before
-    });
-    runtime.block_on(counted).unwrap()
+    let mut tasks = Vec::with_capacity(TASKS);
+    let before = ALLOCATIONS.get();
+    tasks.extend((0..TASKS).map(|_| rt::spawn(future())));
+    for task in tasks {
+        task.await.unwrap();
+    }
+    ALLOCATIONS.get() - before
 }
 
 async fn small() -> u64 {
@@ -63,14 +58,45 @@ async fn large() -> u64 {
     held.iter().sum()
 }
 
+fn on_one_worker<F>(future: F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    Builder::new_multi_thread().worker_threads(1).build().unwrap().block_on(async { rt::spawn(future).await.unwrap() });
+}
+
+fn on_a_current_thread<F>(future: F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let run = move || Builder::new_current_thread().build().unwrap().block_on(future);
+    // Its worker is this thread, and has kept nothing yet.
+    std::thread::spawn(run).join().unwrap();
+}
+
+async fn a_task_is_one_allocation() {
+    // What a runtime keeps for good grows; large tasks leave nothing else behind.
+    allocations(large).await;
+    assert_eq!(allocations(large).await, TASKS);
+    assert_eq!(allocations(small).await, TASKS);
+}
+
+#[cfg(not(rt_no_reuse))]
+async fn small_tasks_are_made_where_others_ended() {
+    allocations(small).await;
+    assert_eq!(allocations(small).await, 0);
+}
+
 #[test]
 fn a_task_is_one_allocation_whatever_its_size() {
-    for builder in [Builder::new_current_thread, || {
-        let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(1);
-        builder
-    }] {
-        assert_eq!(allocations(&mut builder(), small), TASKS);
-        assert_eq!(allocations(&mut builder(), large), TASKS);
-    }
+    on_one_worker(a_task_is_one_allocation());
+    on_a_current_thread(a_task_is_one_allocation());
+}
+
+/// Not in a build that looks for uses of freed memory: `rt_no_reuse` is for those.
+#[cfg(not(rt_no_reuse))]
+#[test]
+fn a_small_task_is_made_in_the_memory_of_one_that_has_ended() {
+    on_one_worker(small_tasks_are_made_where_others_ended());
+    on_a_current_thread(small_tasks_are_made_where_others_ended());
 }

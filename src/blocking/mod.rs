@@ -9,7 +9,7 @@
 
 use crate::primitives::plain::{AtomicUsize, Ordering};
 use crate::primitives::{Condvar, Mutex, clock};
-use crate::task::{Completed, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef};
+use crate::task::{Ending, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef};
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io;
@@ -103,12 +103,12 @@ impl Pool {
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: whoever runs or drops a token of this pool has a counted reference to it: a thread of the pool, or
         // this function.
-        let (life, token, handle) = unsafe { crate::task::new(Once(Some(closure)), meta, this) };
-        let task = life.clone();
-        if let Err(_life) = self.registry.insert(0, life) {
+        let (token, handle) = unsafe { crate::task::new(Once(Some(closure)), meta, this) };
+        if !self.registry.insert(0, &token) {
             token.cancel();
             return handle;
         }
+        let task = token.task_ref();
         match self.queue(token, task, start) {
             Queued::Yes => {}
             Queued::Closed(token) => token.cancel(),
@@ -252,8 +252,12 @@ impl Schedule for Pool {
         unreachable!("the token of a closure is in the queue or with a thread until the closure is done");
     }
 
-    fn retire(&self, task: Completed) {
-        self.registry.retire(None, task);
+    fn let_go(&self, task: &Ending) -> bool {
+        self.registry.let_go(Some(0), task)
+    }
+
+    fn give_back(&self, _task: Ending) {
+        unreachable!("the registry of closures has one shard, and lets go of every task");
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) mod atomic {
 
 /// Atomics that no protocol depends on: counters, identifiers.
 pub(crate) mod plain {
-    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 }
 
 pub(crate) use crossbeam_utils::CachePadded;

@@ -18,6 +18,12 @@ pub(crate) enum Step {
     PollAcquires,
     /// Completion publishes the output (task state word).
     CompletePublishes,
+    /// The registry, or the runner for it, acquires and publishes when it lets go of a cell (task state word).
+    RetirePublishes,
+    /// A handle drops the output before it says that it goes (task state word).
+    OutputGoesFirst,
+    /// A runner that has a joiner to wake retires the task only after it took the waker (join slot).
+    WakerIsTakenBeforeRetiring,
     /// The join waker is written before it is announced (join slot).
     JoinWakerPublishes,
     /// The joiner takes its waker back before it replaces it (join slot).

@@ -47,12 +47,12 @@ impl RuntimeMetrics {
 
     /// How many tasks have been spawned and have not ended.
     pub fn num_alive_tasks(&self) -> usize {
-        self.inner.scheduler.registry().alive()
+        self.inner.scheduler.alive()
     }
 
     /// How many tasks were ever spawned.
     pub fn spawned_tasks_count(&self) -> u64 {
-        self.inner.scheduler.registry().spawned()
+        self.inner.scheduler.spawned()
     }
 
     /// How many tasks wait in the queue for those spawned or woken from outside the workers.

@@ -7,8 +7,11 @@ use crate::primitives::plain::{AtomicU64, Ordering};
 pub(crate) struct Counters {
     /// Polls begun. While it stands still, the worker is in one poll or parked.
     pub(crate) polls: Counter,
-    /// The id of the task that is being polled; 0 for none.
+    /// The id of the task that is being polled, or, between two polls, was polled last; 0 for a worker that has nothing to
+    /// run.
     current: AtomicU64,
+    /// Tasks that ended on this worker.
+    pub(crate) ended: Counter,
     /// Wakes and spawns by this worker.
     pub(crate) local_schedules: Counter,
     /// Polls of a task from the LIFO slot.
@@ -47,8 +50,7 @@ impl Counters {
         self.current.store(task, Ordering::Relaxed);
     }
 
-    #[inline(always)]
-    pub(super) fn end_poll(&self) {
+    pub(super) fn end_polls(&self) {
         self.current.store(0, Ordering::Relaxed);
     }
 

@@ -31,7 +31,7 @@ use crate::primitives::CachePadded;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::primitives::deque::{Injector, Stealer};
 use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
-use crate::task::{Completed, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef};
+use crate::task::{Ending, JoinHandle, Meta, Registry, Returns, RunToken, Schedule, TaskRef};
 use lifo_slot::LifoSlot;
 use sleep::Sleep;
 use std::cell::Cell;
@@ -74,21 +74,23 @@ pub(crate) struct Config {
 /// What all workers of one runtime share.
 pub(crate) struct Shared {
     injector: CachePadded<Injector<RunToken>>,
-    workers: Box<[CachePadded<Remote>]>,
+    workers: Box<[Arc<Remote>]>,
     sleep: Sleep,
     registry: Registry,
     events: Option<Arc<dyn Events>>,
     config: Config,
     /// Wakes and spawns from outside the pool.
     remote_schedules: CachePadded<AtomicU64>,
+    /// Tasks that ended on a thread that is no worker.
+    ended_outside: AtomicU64,
     closed: AtomicBool,
 }
 
-/// What others can reach of a worker.
+/// What others can reach of a worker: what they read when they search, and what only it writes, on lines apart.
 struct Remote {
     stealer: Stealer<RunToken>,
-    lifo_slot: LifoSlot,
-    counters: Counters,
+    lifo_slot: CachePadded<LifoSlot>,
+    counters: CachePadded<Counters>,
 }
 
 /// Shards of the registry for threads that are no workers. One would do for a single spawning thread; with more than a
@@ -100,10 +102,10 @@ impl Shared {
     pub(crate) fn new(workers: usize, events: Option<Arc<dyn Events>>, config: Config) -> (Arc<Self>, Vec<Worker>) {
         let queues: Vec<_> = (0..workers).map(|_| crate::primitives::deque::Worker::new_fifo()).collect();
         let remote = |queue: &crate::primitives::deque::Worker<RunToken>| {
-            CachePadded::new(Remote {
+            Arc::new(Remote {
                 stealer: queue.stealer(),
-                lifo_slot: LifoSlot::new(),
-                counters: Counters::default(),
+                lifo_slot: CachePadded::new(LifoSlot::new()),
+                counters: CachePadded::default(),
             })
         };
         let shared = Arc::new(Shared {
@@ -114,6 +116,7 @@ impl Shared {
             events,
             config,
             remote_schedules: CachePadded::new(AtomicU64::new(0)),
+            ended_outside: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         });
         let workers =
@@ -132,13 +135,13 @@ impl Shared {
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: tasks are in the registry until they are retired, and workers do not end before it is empty; each of
         // them, and whoever runs or drops one in their place, has a counted reference to `self`.
-        let (life, token, handle) = unsafe { crate::task::new(future, meta, this) };
+        let (token, handle) = unsafe { crate::task::new(future, meta, this) };
         current::with(&**self, |worker| {
             let shard = worker.map_or_else(|| self.foreign_shard(), Worker::index);
-            match (self.registry.insert(shard, life), worker) {
-                (Ok(()), Some(worker)) => worker.push(token),
-                (Ok(()), None) => self.push_from_outside(token),
-                (Err(_life), _) => token.cancel(),
+            match (self.registry.insert(shard, &token), worker) {
+                (true, Some(worker)) => worker.push(token),
+                (true, None) => self.push_from_outside(token),
+                (false, _) => token.cancel(),
             }
         });
         handle
@@ -233,8 +236,17 @@ impl Shared {
         self.workers.len()
     }
 
-    pub(crate) fn registry(&self) -> &Registry {
-        &self.registry
+    /// How many tasks were ever spawned.
+    pub(crate) fn spawned(&self) -> u64 {
+        self.registry.spawned()
+    }
+
+    /// How many tasks have not ended, about.
+    pub(crate) fn alive(&self) -> usize {
+        // These first, or tasks that are spawned and end meanwhile would be subtracted without having been added.
+        let inside: u64 = self.workers.iter().map(|worker| worker.counters.ended.get()).sum();
+        let ended = inside + self.ended_outside.load(PlainOrdering::Relaxed);
+        self.registry.spawned().saturating_sub(ended) as usize
     }
 
     pub(crate) fn counters(&self, worker: usize) -> &Counters {
@@ -276,9 +288,28 @@ impl Schedule for Shared {
     }
 
     #[inline]
-    fn retire(&self, task: Completed) {
-        let here = current::with(self, |worker| worker.map(Worker::index));
-        self.registry.retire(here, task);
+    fn let_go(&self, task: &Ending) -> bool {
+        current::with(self, |worker| match worker {
+            Some(worker) => {
+                worker.count_ended();
+                self.registry.let_go(Some(worker.index()), task)
+            }
+            None => {
+                self.ended_outside.fetch_add(1, PlainOrdering::Relaxed);
+                self.registry.let_go(None, task)
+            }
+        })
+    }
+
+    fn give_back(&self, task: Ending) {
+        current::with(self, |worker| match worker {
+            Some(worker) => worker.give_back(task),
+            None => {
+                let mut returns = Returns::default();
+                self.registry.give_back(&mut returns, task);
+                self.registry.flush(&mut returns);
+            }
+        });
     }
 }
 
@@ -287,7 +318,7 @@ impl fmt::Debug for Shared {
         f.debug_struct("Scheduler")
             .field("workers", &self.workers.len())
             .field("parked", &self.parked())
-            .field("alive", &self.registry.alive())
+            .field("alive", &self.alive())
             .finish_non_exhaustive()
     }
 }

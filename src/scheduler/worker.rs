@@ -13,11 +13,11 @@
 
 use super::current;
 use super::sleep::Retracted;
-use super::{Counters, Shared, call};
+use super::{Counters, Remote, Shared, call};
 use crate::primitives::clock;
 use crate::primitives::deque::{self, settle};
 use crate::primitives::{random, spin_loop};
-use crate::task::{RunToken, budget};
+use crate::task::{Ending, Returns, RunToken, budget};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +49,8 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     index: usize,
     queue: deque::Worker<RunToken>,
+    /// This worker's place in `shared.workers`.
+    own: Arc<Remote>,
     pace: Pace,
     /// Polls from the LIFO slot in a row.
     lifo_run: Cell<u32>,
@@ -58,6 +60,8 @@ pub(crate) struct Worker {
     searching: Cell<bool>,
     /// In `Events`: wakes go to the deque, and nobody is told yet.
     in_events: Cell<bool>,
+    /// Complete tasks of other workers, on their way home.
+    returns: RefCell<Returns>,
     random: RefCell<random::Rng>,
 }
 
@@ -85,6 +89,7 @@ impl Worker {
         let seed = shared.config.seed.wrapping_add(index as u64);
         Worker {
             pace: Pace::new(shared.config.event_interval, shared.config.global_queue_interval),
+            own: shared.workers[index].clone(),
             shared,
             index,
             queue,
@@ -92,6 +97,7 @@ impl Worker {
             untold: Cell::new(Untold::Nothing),
             searching: Cell::new(false),
             in_events: Cell::new(false),
+            returns: RefCell::default(),
             random: RefCell::new(random::Rng::with_seed(seed)),
         }
     }
@@ -107,7 +113,21 @@ impl Worker {
 
     #[inline]
     fn counters(&self) -> &Counters {
-        &self.shared.workers[self.index].counters
+        &self.own.counters
+    }
+
+    #[inline]
+    pub(super) fn count_ended(&self) {
+        self.counters().ended.add(1);
+    }
+
+    /// Takes a complete task that is at home elsewhere.
+    pub(super) fn give_back(&self, task: Ending) {
+        self.shared.registry.give_back(&mut self.returns.borrow_mut(), task);
+    }
+
+    fn send_home(&self) {
+        self.shared.registry.flush(&mut self.returns.borrow_mut());
     }
 
     /// Runs tasks until `main` is done, or until the runtime has shut down.
@@ -149,9 +169,7 @@ impl Worker {
         }
         self.counters().begin_poll(token.id());
         budget::refill();
-        let again = token.run();
-        self.counters().end_poll();
-        if let Some(token) = again {
+        if let Some(token) = token.run() {
             // Nobody is told if this worker runs it next. But what it woke into the slot comes first.
             self.queue.push(token);
             self.untold.set(Untold::Pushed);
@@ -163,7 +181,7 @@ impl Worker {
     pub(super) fn push(&self, token: RunToken) {
         self.counters().local_schedules.add(1);
         let to_queue = if self.shared.config.lifo_slot && !self.in_events.get() {
-            match self.shared.workers[self.index].lifo_slot.replace(token) {
+            match self.own.lifo_slot.replace(token) {
                 Some(displaced) => displaced,
                 None => return,
             }
@@ -182,20 +200,27 @@ impl Worker {
     /// Step 2. The one place that chooses the next task of this worker.
     #[inline]
     fn next(&self) -> Option<RunToken> {
-        if self.pace.events_due() {
-            self.maintain();
-        }
-        if self.pace.injector_first(|| self.shared.injector.is_empty())
-            && let Some(token) = self.take_injected()
+        if self.pace.count_poll()
+            && let Some(token) = self.look_round()
         {
             return Some(token);
         }
         self.take_own().or_else(|| self.take_injected())
     }
 
+    /// Looks at what [`Pace`] says is due; a task if the injector comes first.
+    #[inline(never)]
+    fn look_round(&self) -> Option<RunToken> {
+        let due = self.pace.due(self.shared.injector.is_empty());
+        if due.events {
+            self.maintain();
+        }
+        if due.injector { self.take_injected() } else { None }
+    }
+
     #[inline]
     fn take_own(&self) -> Option<RunToken> {
-        if let Some(token) = self.shared.workers[self.index].lifo_slot.take() {
+        if let Some(token) = self.own.lifo_slot.take() {
             if self.lifo_run.get() < LIFO_RUN {
                 self.lifo_run.set(self.lifo_run.get() + 1);
                 self.counters().lifo_polls.add(1);
@@ -220,6 +245,8 @@ impl Worker {
 
     /// Step 3.
     fn search(&self) -> Option<RunToken> {
+        self.counters().end_polls();
+        self.send_home();
         if self.shared.workers.len() == 1 {
             return None;
         }
@@ -285,7 +312,7 @@ impl Worker {
         self.counters().parks.add(1);
         call(self.shared.config.on_park.as_ref());
         // The hook may have woken a task into the slot, where nobody else may look.
-        if self.shared.workers[self.index].lifo_slot.is_empty() {
+        if self.own.lifo_slot.is_empty() {
             self.block();
         }
         call(self.shared.config.on_unpark.as_ref());
@@ -315,8 +342,8 @@ impl Worker {
     }
 
     /// The maintenance turn: what has to be looked at even if the queues never run dry.
-    #[cold]
     fn maintain(&self) {
+        self.send_home();
         self.shared.registry.collect(self.index);
         if let Some(events) = &self.shared.events {
             self.in_events.set(true);
@@ -327,10 +354,12 @@ impl Worker {
 
     /// Leaves the loop with the scheduler's books in order, and tells others what is left.
     fn leave(&self) {
+        self.counters().end_polls();
+        self.send_home();
         if self.searching.get() {
             self.end_search();
         }
-        if let Some(token) = self.shared.workers[self.index].lifo_slot.take() {
+        if let Some(token) = self.own.lifo_slot.take() {
             self.queue.push(token);
         }
         if !self.queue.is_empty() {
@@ -356,13 +385,24 @@ impl Drop for Leave<'_> {
 struct Pace {
     event_interval: u32,
     injector_interval: u32,
+    /// Polls until the next look, and how many there were at the last one.
+    left: Cell<u32>,
+    step: Cell<u32>,
     until_events: Cell<u32>,
     until_injector: Cell<u32>,
     /// When the injector was first seen waiting since it last came first.
     waiting_since: Cell<Option<Instant>>,
 }
 
-/// Polls between two looks at the injector's age; a power of two. Each costs two loads of lines that others write.
+/// What is due.
+struct Due {
+    /// The maintenance turn.
+    events: bool,
+    /// The injector comes before the worker's own tasks.
+    injector: bool,
+}
+
+/// Polls between two looks at the injector's age. Each costs two loads of lines that others write.
 const LOOK_EVERY: u32 = 8;
 /// Longer makes spawns from outside wait behind tasks that never rest; shorter breaks up their batches for nothing.
 const INJECTOR_PATIENCE: Duration = Duration::from_micros(500);
@@ -372,45 +412,49 @@ impl Pace {
         Pace {
             event_interval,
             injector_interval,
+            left: Cell::new(1),
+            step: Cell::new(0),
             until_events: Cell::new(event_interval),
             until_injector: Cell::new(injector_interval),
             waiting_since: Cell::new(None),
         }
     }
 
-    /// Counts a poll. True: time for the maintenance turn.
-    #[inline]
-    fn events_due(&self) -> bool {
-        let left = self.until_events.get() - 1;
-        self.until_events.set(if left == 0 { self.event_interval } else { left });
+    /// Counts a poll. True: see what is [`due`](Pace::due).
+    #[inline(always)]
+    fn count_poll(&self) -> bool {
+        let left = self.left.get() - 1;
+        self.left.set(left);
         left == 0
     }
 
-    /// Counts a poll. True: the injector comes before the worker's own tasks.
-    #[inline]
-    fn injector_first(&self, is_empty: impl Fn() -> bool) -> bool {
-        let left = self.until_injector.get() - 1;
-        self.until_injector.set(left);
-        if left == 0 {
-            return self.reset();
+    fn due(&self, injector_is_empty: bool) -> Due {
+        let count = |until: &Cell<u32>, interval: u32| {
+            let left = until.get() - self.step.get();
+            until.set(if left == 0 { interval } else { left });
+            left == 0
+        };
+        let events = count(&self.until_events, self.event_interval);
+        let mut injector = count(&self.until_injector, self.injector_interval);
+        if injector || (!injector_is_empty && self.has_waited()) {
+            self.until_injector.set(self.injector_interval);
+            self.waiting_since.set(None);
+            injector = true;
         }
-        left.is_multiple_of(LOOK_EVERY) && !is_empty() && self.has_waited()
+        let step = LOOK_EVERY.min(self.until_events.get()).min(self.until_injector.get());
+        self.step.set(step);
+        self.left.set(step);
+        Due { events, injector }
     }
 
-    #[cold]
+    /// Whether the injector, which has tasks, was first seen so long ago.
     fn has_waited(&self) -> bool {
         match self.waiting_since.get() {
             None => {
                 self.waiting_since.set(Some(clock::now()));
                 false
             }
-            Some(since) => clock::now().saturating_duration_since(since) >= INJECTOR_PATIENCE && self.reset(),
+            Some(since) => clock::now().saturating_duration_since(since) >= INJECTOR_PATIENCE,
         }
-    }
-
-    fn reset(&self) -> bool {
-        self.until_injector.set(self.injector_interval);
-        self.waiting_since.set(None);
-        true
     }
 }

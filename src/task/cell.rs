@@ -8,8 +8,8 @@
 //! A future must not move between its first poll and its drop. It lies in the `Arc`'s allocation, which never moves.
 //! It is written there once, before the cell is shared, and is only ever reached by reference afterwards: no code in
 //! this module moves it out. It is dropped in place, by [`Task::drop_stage`], by the holder of the run token: after it
-//! returned `Ready`, after it panicked, or when it was cancelled. The memory outlives it because the runner still
-//! has the life reference.
+//! returned `Ready`, after it panicked, or when it was cancelled. The memory outlives it because the task is not retired
+//! before it is complete.
 //!
 //! # Panics
 //!
@@ -17,10 +17,10 @@
 //! is contained: the panic hook has reported it, nobody is waiting for it, and the runtime goes on.
 
 use super::error::Reason;
-use super::header::{Completed, Header, JoinState, Meta, Ran, RunToken, TaskRef, VTable};
-use super::join_slot::{AfterComplete, JoinSlot};
-use super::state::{Join, Pending, Start, Wake as Woken};
-use super::{JoinError, Schedule};
+use super::header::{Ending, Header, Meta, Ran, RunToken, VTable};
+use super::join_slot::JoinSlot;
+use super::state::{Pending, Start, Wake as Woken};
+use super::{JoinError, Schedule, reuse};
 use crate::primitives::cell::UnsafeCell;
 use crate::primitives::contain::{contain, discard};
 use std::future::Future;
@@ -30,11 +30,13 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-/// `repr(C)`: a pointer to the cell is a pointer to its header.
-#[repr(C)]
+
+/// `repr(C)`: a pointer to the cell is a pointer to its header. Aligned as [`reuse`] needs it, which is what an allocator
+/// gives anyway.
+#[repr(C, align(16))]
 struct Task<F: Future, S: Schedule> {
     header: Header,
-    /// Live until the task has been retired; see [`Schedule`].
+    /// Live while the task is in its registry; see [`Schedule`].
     scheduler: NonNull<S>,
     join_slot: JoinSlot,
     /// Touched by the holder of the run token until the task is complete, and by whoever the
@@ -67,42 +69,32 @@ where
 {
 }
 
-/// Makes a task. Its life reference is for the registry, which sets its id; the caller then queues the run token.
+/// Makes a task; its run token and its handle are the caller's to make.
 ///
 /// # Safety
 ///
-/// `scheduler` stays live until [`Schedule::retire`] has been called for this task.
-pub(super) unsafe fn new<F, S>(future: F, meta: Meta, scheduler: NonNull<S>) -> (TaskRef, RunToken)
+/// `scheduler` stays live until it has let go of this task.
+#[inline]
+pub(super) unsafe fn new<F, S>(future: F, meta: Meta, scheduler: NonNull<S>) -> NonNull<Header>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     S: Schedule,
 {
-    let task = Arc::new(Task {
-        header: Header::new(
-            &VTable {
-                run: run::<F, S>,
-                cancel: cancel::<F, S>,
-                wake_by_ref: wake_by_ref::<F, S>,
-                poll_join: poll_join::<F, S>,
-                drop_join: drop_join::<F, S>,
-                increment: increment::<F, S>,
-                decrement: decrement::<F, S>,
-            },
-            meta,
-        ),
-        scheduler,
-        join_slot: JoinSlot::new(),
-        stage: UnsafeCell::new(Stage::Future(future)),
-    });
-    let pointer = Arc::into_raw(task).cast_mut().cast::<Header>();
-    // SAFETY: `Arc::into_raw` never returns null.
-    let pointer = unsafe { NonNull::new_unchecked(pointer) };
-    // SAFETY: the count that the `Arc` began with is given up here.
-    let life = unsafe { TaskRef::new(pointer) };
-    // SAFETY: a new task's run token is the spawner's.
-    let token = unsafe { RunToken::new(pointer) };
-    (life, token)
+    let vtable = &VTable {
+        run: run::<F, S>,
+        cancel: cancel::<F, S>,
+        wake_by_ref: wake_by_ref::<F, S>,
+        poll_join: poll_join::<F, S>,
+        release_join: release_join::<F, S>,
+        drop_output: drop_output::<F, S>,
+        increment: increment::<F, S>,
+        decrement: decrement::<F, S>,
+        free: free::<F, S>,
+    };
+    let header = Header::new(vtable, meta);
+    let task = Task { header, scheduler, join_slot: JoinSlot::new(), stage: UnsafeCell::new(Stage::Future(future)) };
+    reuse::into_raw(task).cast()
 }
 
 impl<F, S> Task<F, S>
@@ -138,17 +130,15 @@ where
         })
     }
 
-    /// Drops in place what the stage holds, and contains a panic of it.
+    /// Drops in place what the stage holds.
     ///
     /// # Safety
     ///
     /// The stage is the caller's: it holds the run token of a task that is not complete, or was given the output.
-    unsafe fn drop_stage(&self) -> std::thread::Result<()> {
-        catch_unwind(AssertUnwindSafe(|| {
-            // An assignment drops the old value where it lies, and stores the new one even if that drop panics.
-            // SAFETY: the stage is the caller's.
-            self.stage.with_mut(|stage| unsafe { *stage = Stage::Empty });
-        }))
+    unsafe fn drop_stage(&self) {
+        // An assignment drops the old value where it lies, and stores the new one even if that drop panics.
+        // SAFETY: the stage is the caller's.
+        self.stage.with_mut(|stage| unsafe { *stage = Stage::Empty });
     }
 }
 
@@ -165,28 +155,32 @@ where
     F::Output: Send + 'static,
     S: Schedule,
 {
-    // SAFETY: the life reference keeps the cell alive until it is handed back below.
+    // SAFETY: the task is not retired before the last use of this.
     let task = unsafe { Task::<F, S>::of(header) };
+    // The stage is empty, so nothing has to be dropped here.
     // SAFETY: the stage is the token holder's until `complete` below.
-    task.stage.with_mut(|stage| unsafe { *stage = Stage::Output(output) });
-    // SAFETY: the caller holds the token, and the output has been written.
-    let joiner = match unsafe { task.join_slot.complete(&task.header.state) } {
-        AfterComplete::Wake(waker) => Some(waker),
-        AfterComplete::DropOutput => {
-            // A panic of its drop has been reported by the panic hook, and nobody waits for it.
-            // SAFETY: the handle is gone, so the output is ours.
-            discard(unsafe { task.drop_stage() });
-            None
-        }
-        AfterComplete::Nothing => None,
-    };
-    // SAFETY: this task has not been retired, so its scheduler is live.
+    task.stage.with_mut(|stage| unsafe { stage.write(Stage::Output(output)) });
+    // SAFETY: this task is in the registry, so its scheduler is live.
     let scheduler = unsafe { task.scheduler.as_ref() };
-    // SAFETY: it has completed, and the life reference went to the registry when the task was spawned.
-    scheduler.retire(unsafe { Completed::new(header) });
+    // SAFETY: the task is in the registry until `let_go` or `give_back` took it out, and retired not before.
+    let ending = unsafe { Ending::new(header) };
+    let retire = scheduler.let_go(&ending);
+    // SAFETY: the caller holds the token, and the output has been written.
+    let after = unsafe { task.join_slot.complete(&task.header.state, retire) };
+    if after.output {
+        // A panic of its drop has been reported by the panic hook, and nobody waits for it.
+        // SAFETY: the handle is gone, so the output is ours.
+        contain(|| unsafe { task.drop_stage() });
+    }
+    if !retire {
+        scheduler.give_back(ending);
+    } else if after.cell {
+        // SAFETY: retired by this thread, after the handle's end.
+        unsafe { free::<F, S>(header) };
+    }
     // Last, so that a joiner that was woken finds the task gone from the metrics.
-    if let Some(waker) = joiner {
-        wake_contained(waker);
+    if let Some(joiner) = after.joiner {
+        wake_contained(joiner);
     }
 }
 
@@ -241,24 +235,37 @@ where
         }
     };
     // A borrowed waker: it stands for a reference that the poll does not own, so it is never dropped.
-    // SAFETY: the pointer came from `Arc::into_raw` of this type; the life reference keeps the count above zero.
+    // SAFETY: the pointer came from `Arc::into_raw` of this type; the base reference keeps the count above zero.
     let borrowed = unsafe { Arc::from_raw(header.as_ptr().cast_const().cast::<Task<F, S>>()) };
     let waker = ManuallyDrop::new(Waker::from(borrowed));
     let mut cx = Context::from_waker(&waker);
-    // SAFETY: the token is the caller's.
-    let output = match catch_unwind(AssertUnwindSafe(|| unsafe { task.poll(&mut cx) })) {
-        Ok(Poll::Pending) => {
+    let mut output = None;
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the token is the caller's.
+        if let Poll::Ready(ready) = unsafe { task.poll(&mut cx) } {
+            output = Some(ready);
+            // A panic of this drop does not cost the joiner the output that is already there.
+            // SAFETY: the token is the caller's.
+            unsafe { task.drop_stage() };
+        }
+    }));
+    let output = match (output, polled) {
+        (Some(output), polled) => {
+            discard(polled);
+            Ok(output)
+        }
+        (None, Ok(())) => {
             return match task.header.state.pending(seen) {
                 Pending::Idle => Ran::Done,
                 Pending::Again => Ran::Again,
             };
         }
-        Ok(Poll::Ready(output)) => Ok(output),
-        Err(payload) => Err(Reason::panic(payload)),
+        (None, Err(payload)) => {
+            // SAFETY: the token is the caller's.
+            contain(|| unsafe { task.drop_stage() });
+            Err(Reason::panic(payload))
+        }
     };
-    // A panic of this drop does not cost the joiner the output that is already there.
-    // SAFETY: the token is the caller's.
-    discard(unsafe { task.drop_stage() });
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, output) };
     Ran::Done
@@ -276,7 +283,7 @@ where
     // SAFETY: the run token keeps the cell alive until it is given up.
     let task = unsafe { Task::<F, S>::of(header) };
     // SAFETY: the token is the caller's.
-    let reason = match unsafe { task.drop_stage() } {
+    let reason = match catch_unwind(AssertUnwindSafe(|| unsafe { task.drop_stage() })) {
         Ok(()) => Reason::Cancelled,
         Err(payload) => Reason::panic(payload),
     };
@@ -328,26 +335,48 @@ where
     true
 }
 
+/// Takes back and drops the joiner's waker.
+///
 /// # Safety
 ///
-/// `header` is of a live cell of these types; the caller is its join handle, at its end.
-unsafe fn drop_join<F, S>(header: NonNull<Header>, join: JoinState)
+/// `header` is of a live cell of these types; the caller is its join handle, at its end, and has announced a waker.
+unsafe fn release_join<F, S>(header: NonNull<Header>)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     S: Schedule,
 {
-    if join.taken {
-        return;
-    }
     // SAFETY: the caller keeps the cell alive.
     let task = unsafe { Task::<F, S>::of(header) };
     // SAFETY: the caller is the join handle.
-    contain(|| unsafe { task.join_slot.release(&task.header.state, join.announced) });
-    if task.header.state.drop_handle() == Join::Ready {
-        // SAFETY: completion came before the handle's end, so the output is the handle's.
-        discard(unsafe { task.drop_stage() });
-    }
+    contain(|| unsafe { task.join_slot.release(&task.header.state) });
+}
+
+/// # Safety
+///
+/// `header` is of a live cell of these types, of a complete task whose output is the caller's.
+unsafe fn drop_output<F, S>(header: NonNull<Header>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    S: Schedule,
+{
+    // SAFETY: the caller keeps the cell alive.
+    let task = unsafe { Task::<F, S>::of(header) };
+    // SAFETY: the output is the caller's.
+    contain(|| unsafe { task.drop_stage() });
+}
+
+/// # Safety
+///
+/// `header` is of a live cell of these types, of a complete task, and the caller gives up its base reference.
+unsafe fn free<F: Future, S: Schedule>(header: NonNull<Header>) {
+    // Of a task whose base reference ends, the output is gone and the join slot empty: what is left is in the header, and
+    // runs no code of the user's when it is dropped.
+    // SAFETY: `from_raw` calls this only while the cell is alive and nobody else refers to it.
+    let drop_rest = |task: *mut Task<F, S>| unsafe { (&raw mut (*task).header).drop_in_place() };
+    // SAFETY: the pointer came from `reuse::into_raw` of this type, and the count is the caller's to give up.
+    unsafe { reuse::from_raw(header.cast::<Task<F, S>>(), drop_rest) };
 }
 
 /// # Safety

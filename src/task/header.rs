@@ -6,15 +6,17 @@
 //! | type | counted | stands for |
 //! |---|---|---|
 //! | [`RunToken`] | no | the run token of the [state word](super::state); neither `Clone` nor `Copy` |
-//! | [`TaskRef`] | yes | a reference; the *life reference* is the one that keeps the cell until the task is complete |
-//! | [`Completed`] | no | a complete task on its way out of the registry, which has the life reference |
+//! | [`Listed`] | no | the task's place in the registry, until it is retired |
+//! | [`Ending`] | no | a task that completes, on its way out of the registry |
+//! | [`HandleRef`] | no | the join handle |
+//! | [`TaskRef`] | yes | any further reference |
 //!
-//! The life reference is made with the task and given to the scheduler's registry, which drops it when the runner has
-//! retired the complete task. That is why a run token needs no count of its own: it exists only while the task is not
-//! complete, and so long the life reference is there. A wake therefore costs one read-modify-write, and a poll that ends
-//! with `Pending` one more.
+//! A cell begins with one counted reference that the registry and the join handle have together; the
+//! [state word](super::state) tells which of the two gives it up. A run token needs no count, because it exists only while
+//! the task is not complete, and so long it is in the registry. A wake therefore costs one read-modify-write, and a poll that
+//! ends with `Pending` one more.
 
-use super::state::State;
+use super::state::{HandleDropped, Retired, State};
 use super::{Id, JoinError};
 use crate::primitives::plain::{AtomicU32, AtomicU64, Ordering};
 use std::fmt;
@@ -67,18 +69,12 @@ pub(super) struct VTable {
     pub(super) cancel: unsafe fn(NonNull<Header>),
     pub(super) wake_by_ref: unsafe fn(NonNull<Header>),
     pub(super) poll_join: unsafe fn(NonNull<Header>, &mut bool, &mut Context<'_>, *mut ()) -> bool,
-    pub(super) drop_join: unsafe fn(NonNull<Header>, JoinState),
+    pub(super) release_join: unsafe fn(NonNull<Header>),
+    pub(super) drop_output: unsafe fn(NonNull<Header>),
     pub(super) increment: unsafe fn(NonNull<Header>),
     pub(super) decrement: unsafe fn(NonNull<Header>),
-}
-
-/// What a join handle knows of the two things it shares with the task.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct JoinState {
-    /// The join slot is filled.
-    pub(super) announced: bool,
-    /// The output has been taken.
-    pub(super) taken: bool,
+    /// Gives up the base reference.
+    pub(super) free: unsafe fn(NonNull<Header>),
 }
 
 /// What a run ended with.
@@ -147,50 +143,6 @@ impl TaskRef {
         // SAFETY: this reference keeps the cell alive.
         unsafe { (self.header().vtable.wake_by_ref)(self.0) };
     }
-
-    /// Tells the task its id and its place in the registry. Called once, before the task is shared.
-    pub(super) fn register(&self, id: u64, shard: u32, slot: u32) {
-        let header = self.header();
-        // Ordering: Relaxed; the queue that publishes the task publishes these.
-        header.id.store(id, Ordering::Relaxed);
-        header.shard.store(shard, Ordering::Relaxed);
-        header.slot.store(slot, Ordering::Relaxed);
-    }
-
-    /// The next task on the return list this one is on.
-    pub(super) fn next_returned(&self) -> u32 {
-        // Ordering: Relaxed; the list's head publishes it.
-        self.header().slot.load(Ordering::Relaxed)
-    }
-
-    /// Polls for the end of the task.
-    ///
-    /// # Safety
-    ///
-    /// `T` is the output of the task's future, the caller is the task's only join handle, and `join` is its own.
-    pub(super) unsafe fn poll_join<T>(&self, join: &mut JoinState, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        let mut output: Option<Result<T, JoinError>> = None;
-        let place = (&raw mut output).cast::<()>();
-        // SAFETY: this reference keeps the cell alive, `place` is of the type that the callee writes, and the rest is
-        // the caller's promise.
-        if unsafe { (self.header().vtable.poll_join)(self.0, &mut join.announced, cx, place) } {
-            join.taken = true;
-        }
-        match output {
-            Some(output) => Poll::Ready(output),
-            None => Poll::Pending,
-        }
-    }
-
-    /// Gives up the right to the output.
-    ///
-    /// # Safety
-    ///
-    /// The caller is the task's only join handle, at its end, and `join` is its own.
-    pub(super) unsafe fn drop_join(&self, join: JoinState) {
-        // SAFETY: this reference keeps the cell alive; the rest is the caller's promise.
-        unsafe { (self.header().vtable.drop_join)(self.0, join) };
-    }
 }
 
 impl Clone for TaskRef {
@@ -244,6 +196,17 @@ impl RunToken {
         unsafe { self.0.as_ref() }
     }
 
+    /// The task's place in the registry, before it has one.
+    #[inline]
+    pub(super) fn listed(&self) -> Listed {
+        Listed(self.0)
+    }
+
+    /// A reference to the task.
+    pub(crate) fn task_ref(&self) -> TaskRef {
+        self.listed().task_ref()
+    }
+
     /// Runs the task once. Returns the token if the task was woken meanwhile: it belongs at the end of a queue.
     #[inline]
     pub(crate) fn run(self) -> Option<RunToken> {
@@ -294,32 +257,192 @@ impl fmt::Debug for RunToken {
     }
 }
 
-/// A task that has just completed, on its way out of the registry. Its life reference keeps the cell alive.
-pub(crate) struct Completed(NonNull<Header>);
+/// A task's place in the registry, which keeps the cell until the task is [retired](Listed::retire).
+pub(super) struct Listed(NonNull<Header>);
 
-impl Completed {
-    /// # Safety
-    ///
-    /// The task of `header` has completed, and nobody but the registry has its life reference.
-    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
-        Completed(header)
-    }
+// SAFETY: it gives out references to the task, which are `Send` and `Sync`.
+unsafe impl Send for Listed {}
 
+impl Listed {
     fn header(&self) -> &Header {
-        // SAFETY: the life reference is given up only after this value.
+        // SAFETY: the task has not been retired, so the base reference keeps the cell alive.
         unsafe { self.0.as_ref() }
     }
 
-    /// The shard of the registry that holds the life reference, and the place in it.
+    pub(super) fn id(&self) -> u64 {
+        self.header().id().as_u64()
+    }
+
+    /// Tells the task its id and its place in the registry. Called once, before the task is shared.
+    #[inline]
+    pub(super) fn register(&self, id: u64, shard: u32, slot: u32) {
+        let header = self.header();
+        // Ordering: Relaxed; the queue that publishes the task publishes these.
+        header.id.store(id, Ordering::Relaxed);
+        header.shard.store(shard, Ordering::Relaxed);
+        header.slot.store(slot, Ordering::Relaxed);
+    }
+
+    /// A reference to the task that may outlive its place here.
+    pub(super) fn task_ref(&self) -> TaskRef {
+        // SAFETY: the cell is alive, as above.
+        unsafe { (self.header().vtable.increment)(self.0) };
+        // SAFETY: that reference is the new value's.
+        unsafe { TaskRef::new(self.0) }
+    }
+
+    /// The next task on the return list this one is on.
+    pub(super) fn next_returned(&self) -> u32 {
+        // Ordering: Relaxed; the list's head publishes it.
+        self.header().slot.load(Ordering::Relaxed)
+    }
+
+    /// Lets go of a complete task that was given back.
+    pub(super) fn retire(self) {
+        let header = self.0;
+        let free = self.header().vtable.free;
+        if self.header().state.retire() == Retired::Free {
+            // SAFETY: the handle is gone, and this was the task's place in the registry: the base reference ends here.
+            unsafe { free(header) };
+        }
+    }
+}
+
+impl fmt::Debug for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listed").field(&self.id()).finish()
+    }
+}
+
+/// A task that completes, on its way out of the registry. It is not retired yet, so the cell is there.
+pub(crate) struct Ending(NonNull<Header>);
+
+// SAFETY: what it reaches is atomics.
+unsafe impl Send for Ending {}
+
+impl Ending {
+    /// # Safety
+    ///
+    /// The task of `header` is in the registry until this value has been given to it.
+    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
+        Ending(header)
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: by `new`, the task has not been retired, so the base reference keeps the cell alive.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The shard of the registry, and the place in it.
+    #[inline]
     pub(super) fn home(&self) -> (u32, u32) {
         let header = self.header();
         // Ordering: Relaxed; written before the task was shared.
         (header.shard.load(Ordering::Relaxed), header.slot.load(Ordering::Relaxed))
     }
 
-    /// Links this task before `next` on its shard's return list. Its own place is with whoever calls this now.
+    /// Links this task before `next` on a return list. Its own place is with whoever calls this now.
     pub(super) fn set_next_returned(&self, next: u32) {
         // Ordering: Relaxed; the list's head publishes it.
         self.header().slot.store(next, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ending").field(&self.header().id().as_u64()).finish()
+    }
+}
+
+/// The join handle, whatever the type of the output.
+pub(super) struct HandleRef {
+    header: NonNull<Header>,
+    /// The join slot is filled, and the state word says so.
+    announced: bool,
+    /// The output has been taken.
+    taken: bool,
+}
+
+// SAFETY: it reaches a future and an output that `cell::new` demands to be `Send`, in a cell that is `Send` and `Sync`.
+unsafe impl Send for HandleRef {}
+// SAFETY: as for `Send`; shared, it gives access to atomics only.
+unsafe impl Sync for HandleRef {}
+
+impl HandleRef {
+    /// # Safety
+    ///
+    /// `header` is of a live cell, was made of a pointer to the whole of it, and no other handle is ever made for it.
+    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
+        HandleRef { header, announced: false, taken: false }
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the handle has not been dropped, so the base reference keeps the cell alive.
+        unsafe { self.header.as_ref() }
+    }
+
+    pub(super) fn id(&self) -> Id {
+        self.header().id()
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.header().state.is_complete()
+    }
+
+    pub(super) fn abort(&self) {
+        // A handle is no reference of its own.
+        self.task_ref().abort();
+    }
+
+    pub(super) fn task_ref(&self) -> TaskRef {
+        // SAFETY: the cell is alive, as above.
+        unsafe { (self.header().vtable.increment)(self.header) };
+        // SAFETY: that reference is the new value's.
+        unsafe { TaskRef::new(self.header) }
+    }
+
+    /// Polls for the end of the task.
+    ///
+    /// # Safety
+    ///
+    /// `T` is the output of the task's future.
+    ///
+    /// # Panics
+    ///
+    /// If it has given the output before.
+    #[inline]
+    pub(super) unsafe fn poll<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        assert!(!self.taken, "a JoinHandle was polled after it had given its result");
+        let mut output: Option<Result<T, JoinError>> = None;
+        let place = (&raw mut output).cast::<()>();
+        let poll_join = self.header().vtable.poll_join;
+        // SAFETY: the cell is alive, this is the task's only handle, `place` is of the type that the callee writes, and
+        // the output is there until it is taken.
+        self.taken = unsafe { poll_join(self.header, &mut self.announced, cx, place) };
+        match output {
+            Some(output) => Poll::Ready(output),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for HandleRef {
+    #[inline]
+    fn drop(&mut self) {
+        let vtable = self.header().vtable;
+        if self.announced && !self.taken {
+            // SAFETY: the cell is alive and this is its handle, at its end.
+            unsafe { (vtable.release_join)(self.header) };
+        }
+        let mut end = self.header().state.drop_handle(self.taken);
+        if end == HandleDropped::OutputFirst {
+            // SAFETY: the task is complete, and its handle has not taken the output.
+            unsafe { (vtable.drop_output)(self.header) };
+            end = self.header().state.drop_handle(true);
+        }
+        if end == HandleDropped::Free {
+            // SAFETY: the task has been retired, and its handle ends here: so does the base reference.
+            unsafe { (vtable.free)(self.header) };
+        }
     }
 }

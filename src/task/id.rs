@@ -43,6 +43,8 @@ impl Id {
 pub(super) struct Block {
     next: u64,
     end: u64,
+    /// Ids drawn from earlier blocks.
+    before: u64,
 }
 
 const BLOCK: u64 = 1024;
@@ -51,13 +53,40 @@ impl Block {
     #[inline]
     pub(super) fn next(&mut self) -> u64 {
         if self.next == self.end {
-            static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
-            // Ordering: Relaxed, only uniqueness matters.
-            self.next = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
-            self.end = self.next + BLOCK;
+            self.renew();
         }
         let id = self.next;
         self.next += 1;
         id
+    }
+
+    #[cold]
+    fn renew(&mut self) {
+        static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
+        self.before = self.drawn();
+        // Ordering: Relaxed, only uniqueness matters.
+        self.next = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
+        self.end = self.next + BLOCK;
+    }
+
+    /// How many ids were drawn.
+    pub(super) fn drawn(&self) -> u64 {
+        let left = self.end - self.next;
+        if self.end == 0 { 0 } else { self.before + BLOCK - left }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_knows_how_many_ids_were_drawn() {
+        let mut block = Block::default();
+        assert_eq!(block.drawn(), 0);
+        for drawn in 1..=2 * BLOCK + 1 {
+            block.next();
+            assert_eq!(block.drawn(), drawn);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The spawner's end of a task.
 
-use super::header::{JoinState, TaskRef};
+use super::header::HandleRef;
 use super::{AbortHandle, Id, JoinError, budget};
 use std::fmt;
 use std::future::Future;
@@ -30,8 +30,7 @@ use std::task::{Context, Poll, ready};
 ///
 /// If it is polled again after it gave its result.
 pub struct JoinHandle<T> {
-    task: TaskRef,
-    join: JoinState,
+    task: HandleRef,
     output: PhantomData<T>,
 }
 
@@ -47,9 +46,9 @@ impl<T> Unpin for JoinHandle<T> {}
 impl<T> JoinHandle<T> {
     /// # Safety
     ///
-    /// `T` is the output of the task's future, and this is the task's only join handle.
-    pub(super) unsafe fn new(task: TaskRef) -> Self {
-        JoinHandle { task, join: JoinState { announced: false, taken: false }, output: PhantomData }
+    /// `T` is the output of the task's future.
+    pub(super) unsafe fn new(task: HandleRef) -> Self {
+        JoinHandle { task, output: PhantomData }
     }
 
     /// Cancels the task: its future is dropped at its next await point, on a worker, and awaiting this handle then gives
@@ -62,7 +61,7 @@ impl<T> JoinHandle<T> {
 
     /// A handle that can cancel the task, but not await it.
     pub fn abort_handle(&self) -> AbortHandle {
-        AbortHandle::new(self.task.clone())
+        AbortHandle::new(self.task.task_ref())
     }
 
     /// Whether the task has ended. After [`abort`](Self::abort) that takes until a worker has dropped the future.
@@ -81,21 +80,12 @@ impl<T> Future for JoinHandle<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let progress = ready!(budget::poll_proceed(cx));
-        let this = &mut *self;
-        assert!(!this.join.taken, "a JoinHandle was polled after it had given its result");
-        // SAFETY: by `new`, `T` is the task's output and this is its only handle; the output has not been taken.
-        let output = unsafe { this.task.poll_join(&mut this.join, cx) };
+        // SAFETY: by `new`, `T` is the task's output.
+        let output = unsafe { self.task.poll(cx) };
         if output.is_ready() {
             progress.made();
         }
         output
-    }
-}
-
-impl<T> Drop for JoinHandle<T> {
-    fn drop(&mut self) {
-        // SAFETY: by `new`, this is the task's only handle, and it ends here.
-        unsafe { self.task.drop_join(self.join) };
     }
 }
 

@@ -24,6 +24,7 @@ mod id;
 mod join;
 mod join_slot;
 mod registry;
+mod reuse;
 mod state;
 mod yield_now;
 
@@ -37,48 +38,51 @@ pub use yield_now::yield_now;
 pub use crate::runtime::spawn::{TaskBuilder as Builder, spawn, spawn_blocking};
 
 pub(crate) use cell::wake_contained;
-pub(crate) use header::{Completed, Meta, RunToken, TaskRef};
-pub(crate) use registry::Registry;
+pub(crate) use header::{Ending, Meta, RunToken, TaskRef};
+pub(crate) use registry::{Registry, Returns};
 
+use header::HandleRef;
 use std::future::Future;
 use std::ptr::NonNull;
 
 /// What runs tasks, as a task sees it.
 ///
 /// A task keeps a bare pointer to its scheduler, because a counted one would cost two read-modify-writes on a line that
-/// every worker shares. The scheduler in turn lives until every task that it took in has been retired.
+/// every worker shares. The scheduler in turn lives until every task that it took in has left its registry.
 pub(crate) trait Schedule: Send + Sync + Sized + 'static {
     /// Puts a task on a queue and makes sure that somebody looks there.
     ///
     /// # Safety
     ///
-    /// `this` is live until `token` is queued, which holds because the task of a token has not been retired. It need
+    /// `this` is live until `token` is queued, which holds because the task of a token is in its registry. It need
     /// not be afterwards: the task can run, complete, and be the last one.
     unsafe fn schedule(this: NonNull<Self>, token: RunToken);
 
-    /// Lets go of a task that has completed, and of its life reference. Called once for each task.
-    fn retire(&self, task: Completed);
+    /// Takes a task that is about to complete out of the registry, or returns false if that is for another thread to do.
+    fn let_go(&self, task: &Ending) -> bool;
+
+    /// Gives a complete task back to the registry. Called once for each task for which `let_go` was false.
+    fn give_back(&self, task: Ending);
 }
 
-/// Makes a task: its life reference for the registry, the run token for a queue, and the handle.
+/// Makes a task: the run token, for the registry and then for a queue, and the handle.
 ///
 /// # Safety
 ///
-/// `scheduler` stays live until it has retired the task.
+/// `scheduler` stays live until it has let go of the task, or it was given back.
 #[inline]
-pub(crate) unsafe fn new<F, S>(
-    future: F,
-    meta: Meta,
-    scheduler: NonNull<S>,
-) -> (TaskRef, RunToken, JoinHandle<F::Output>)
+pub(crate) unsafe fn new<F, S>(future: F, meta: Meta, scheduler: NonNull<S>) -> (RunToken, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     S: Schedule,
 {
     // SAFETY: the caller's promise.
-    let (life, token) = unsafe { cell::new(future, meta, scheduler) };
-    // SAFETY: this is the only handle that is made for the task, and the type is that of the future's output.
-    let handle = unsafe { JoinHandle::new(life.clone()) };
-    (life, token, handle)
+    let header = unsafe { cell::new(future, meta, scheduler) };
+    // SAFETY: a new task's run token is the spawner's.
+    let token = unsafe { RunToken::new(header) };
+    // SAFETY: this is the only handle that is made for the task.
+    let handle = unsafe { HandleRef::new(header) };
+    // SAFETY: the type is that of the future's output.
+    (token, unsafe { JoinHandle::new(handle) })
 }

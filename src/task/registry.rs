@@ -1,13 +1,14 @@
 //! Which tasks are alive: the list that shutdown and dumps walk.
 //!
 //! One shard for each worker, and some for threads that are no workers, so that a spawn takes an uncontended lock on a
-//! line of the spawning worker. A shard holds the *life reference* of each of its tasks.
+//! line of the spawning worker. A task that is in a shard is not retired, and that keeps its cell.
 //!
 //! # Return lists
 //!
-//! A task is often completed by another thread than the one that spawned it. That thread does not take the home
-//! shard's lock: it pushes the task on the shard's *return list*, a stack linked through the cells, by one
-//! compare-and-swap. Whoever takes the shard's lock next, mostly the home worker at its next spawn or in its
+//! A task that completes on its home worker is taken out there and then. One that is completed by another thread is not: that
+//! thread does not take the home shard's lock, nor touch its lines for each task, but gathers what it completes in a chain
+//! ([`Returns`]) and pushes it on the shard's *return list*, a stack linked through the cells, by one compare-and-swap for
+//! the whole chain. Whoever takes the shard's lock next, mostly the home worker at its next spawn or in its
 //! maintenance turn, empties the list with one swap. A list that has grown long is emptied by whoever notices.
 //! The stack is only ever emptied as a whole, so a compare-and-swap that succeeds cannot have missed a removal.
 //!
@@ -16,7 +17,7 @@
 //! Shutdown closes each shard under its lock and takes a reference to each task in it. A spawn looks under the same
 //! lock, so a task is either in the list that shutdown cancels, or it is refused.
 
-use super::header::{Completed, TaskRef};
+use super::header::{Ending, Listed, RunToken, TaskRef};
 use super::id::Block;
 use crate::primitives::plain::{AtomicU64, Ordering};
 use crate::primitives::{CachePadded, Mutex, MutexGuard};
@@ -24,27 +25,45 @@ use crate::primitives::{CachePadded, Mutex, MutexGuard};
 /// All live tasks of one scheduler.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    shards: Box<[CachePadded<Shard>]>,
+    shards: Box<[Shard]>,
 }
 
 #[derive(Debug)]
 struct Shard {
-    live: Mutex<Live>,
-    /// The return list: the slot of its first task plus one in the low half (0: empty), its length in the high half.
-    returned: AtomicU64,
-    /// Tasks that were ever inserted; written under the lock.
-    spawned: AtomicU64,
-    /// Tasks in `live`, those on the return list included; written under the lock.
-    alive: AtomicU64,
+    live: CachePadded<Mutex<Live>>,
+    /// The return list: the slot of its first task plus one in the low half (0: empty), its length in the high half. On a
+    /// line of its own, which other threads write.
+    returned: CachePadded<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
 struct Live {
-    tasks: Vec<Option<TaskRef>>,
+    tasks: Vec<Option<Listed>>,
+    /// The places in `tasks` that are free.
     free: Vec<u32>,
     ids: Block,
+    /// Ids given to tasks that were refused.
+    refused: u64,
     closed: bool,
 }
+
+/// Complete tasks of one home, on their way there. Flush it before it is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Returns(Option<Chain>);
+
+#[derive(Debug)]
+struct Chain {
+    home: u32,
+    /// The slot of the task given back last, plus one.
+    first: u32,
+    /// The task given back first.
+    last: Ending,
+    length: u64,
+}
+
+/// A chain of this length is sent home. Half as long doubles how often a thread takes the line of another's return list;
+/// twice as long doubles the memory of complete tasks that a busy thread may hold up.
+const SENT: u64 = 32;
 
 /// A return list of this length is emptied by whoever makes it so.
 ///
@@ -57,59 +76,69 @@ const NOWHERE: u32 = u32::MAX;
 
 impl Registry {
     pub(crate) fn new(shards: usize) -> Self {
-        let shard = || {
-            CachePadded::new(Shard {
-                live: Mutex::new(Live::default()),
-                returned: AtomicU64::new(0),
-                spawned: AtomicU64::new(0),
-                alive: AtomicU64::new(0),
-            })
-        };
+        let shard = || Shard { live: CachePadded::default(), returned: CachePadded::new(AtomicU64::new(0)) };
         Registry { shards: (0..shards).map(|_| shard()).collect() }
     }
 
-    /// Takes in a task's life reference and gives the task its id. `Err`: the registry is closed; the task has its id
-    /// all the same.
+    /// Takes in a task and gives it its id. False: the registry is closed; the task has its id all the same.
     #[inline]
-    pub(crate) fn insert(&self, shard: usize, life: TaskRef) -> Result<(), TaskRef> {
+    pub(crate) fn insert(&self, shard: usize, task: &RunToken) -> bool {
         let mut live = self.lock(shard);
+        let task = task.listed();
         let id = live.ids.next();
         if live.closed {
-            life.register(id, NOWHERE, 0);
-            return Err(life);
+            task.register(id, NOWHERE, 0);
+            live.refused += 1;
+            return false;
         }
         match live.free.pop() {
             Some(slot) => {
-                life.register(id, shard as u32, slot);
-                live.tasks[slot as usize] = Some(life);
+                task.register(id, shard as u32, slot);
+                live.tasks[slot as usize] = Some(task);
             }
             None => {
                 let slot = u32::try_from(live.tasks.len()).expect("at most 2^32 tasks are alive in one shard");
-                life.register(id, shard as u32, slot);
-                live.tasks.push(Some(life));
+                task.register(id, shard as u32, slot);
+                live.tasks.push(Some(task));
             }
         }
-        self.shards[shard].add(1, 1);
-        Ok(())
+        true
     }
 
-    /// Lets go of a completed task; `here` is the caller's own shard.
+    /// Takes out a task that is about to complete, if `here` is its home, or if it has none.
     #[inline]
-    pub(crate) fn retire(&self, here: Option<usize>, task: Completed) {
+    pub(crate) fn let_go(&self, here: Option<usize>, task: &Ending) -> bool {
         let (home, slot) = task.home();
-        if home == NOWHERE {
-            return;
-        }
         if here == Some(home as usize) {
-            let mut live = self.lock(home as usize);
-            let life = live.remove(slot);
-            self.shards[home as usize].add(0, -1);
-            drop(live);
-            drop(life);
-            return;
+            self.lock(home as usize).remove(slot);
+            return true;
         }
-        if self.shards[home as usize].give_back(&task, slot) >= LONG {
-            self.collect(home as usize);
+        home == NOWHERE
+    }
+
+    /// Puts a complete task on its way home, which it reaches when `returns` is flushed.
+    pub(crate) fn give_back(&self, returns: &mut Returns, task: Ending) {
+        let (home, slot) = task.home();
+        if returns.0.as_ref().is_some_and(|chain| chain.home != home || chain.length >= SENT) {
+            self.flush(returns);
+        }
+        match &mut returns.0 {
+            Some(chain) => {
+                task.set_next_returned(chain.first);
+                chain.first = slot + 1;
+                chain.length += 1;
+            }
+            None => returns.0 = Some(Chain { home, first: slot + 1, last: task, length: 1 }),
+        }
+    }
+
+    /// Sends home what is on its way.
+    pub(crate) fn flush(&self, returns: &mut Returns) {
+        if let Some(chain) = returns.0.take() {
+            let home = chain.home as usize;
+            if self.shards[home].push_returned(&chain) >= LONG {
+                self.collect(home);
+            }
         }
     }
 
@@ -130,35 +159,27 @@ impl Registry {
         for shard in 0..self.shards.len() {
             let mut live = self.lock(shard);
             live.closed = true;
-            tasks.extend(live.tasks.iter().flatten().cloned());
+            tasks.extend(live.tasks.iter().flatten().map(Listed::task_ref));
         }
         tasks
     }
 
-    /// Whether every task has been retired.
+    /// Whether every task has left.
     pub(crate) fn is_empty(&self) -> bool {
         (0..self.shards.len()).all(|shard| self.lock(shard).is_empty())
     }
 
-    /// How many tasks are alive, about.
-    pub(crate) fn alive(&self) -> usize {
-        let alive = |shard: &CachePadded<Shard>| {
-            let returned = shard.returned.load(Ordering::Relaxed) >> 32;
-            shard.alive.load(Ordering::Relaxed).saturating_sub(returned)
-        };
-        self.shards.iter().map(alive).sum::<u64>() as usize
-    }
-
     /// How many tasks were ever spawned.
     pub(crate) fn spawned(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.spawned.load(Ordering::Relaxed)).sum()
+        let spawned = |live: &Live| live.ids.drawn() - live.refused;
+        self.shards.iter().map(|shard| spawned(&shard.live.lock())).sum()
     }
 
     /// Looks a live task up by its id. Walks all of them.
     pub(crate) fn find(&self, id: u64) -> Option<TaskRef> {
         (0..self.shards.len()).find_map(|shard| {
             let live = self.lock(shard);
-            live.tasks.iter().flatten().find(|task| task.id().as_u64() == id).cloned()
+            live.tasks.iter().flatten().find(|task| task.id() == id).map(Listed::task_ref)
         })
     }
 
@@ -174,19 +195,26 @@ impl Registry {
     }
 }
 
+impl Drop for Registry {
+    fn drop(&mut self) {
+        // Their handles may outlive the registry.
+        (0..self.shards.len()).for_each(|shard| drop(self.lock(shard)));
+    }
+}
+
 impl Shard {
-    /// Pushes a task on the return list; returns the list's length.
-    fn give_back(&self, task: &Completed, slot: u32) -> u64 {
+    /// Pushes a chain on the return list; returns the list's length.
+    fn push_returned(&self, chain: &Chain) -> u64 {
         // Ordering: Relaxed; the exchange below decides.
         let mut head = self.returned.load(Ordering::Relaxed);
         loop {
-            task.set_next_returned(head as u32);
-            let length = (head >> 32) + 1;
-            // Ordering: Release publishes the link, and all that the runner did to the task, to the Acquire swap in
-            // `take_returned`, after which the cell may be freed.
+            chain.last.set_next_returned(head as u32);
+            let length = (head >> 32) + chain.length;
+            // Ordering: Release publishes the links, and all that the runner did to the tasks, to the Acquire swap in
+            // `take_returned`, after which the cells may be freed.
             match self.returned.compare_exchange_weak(
                 head,
-                (length << 32) | (u64::from(slot) + 1),
+                (length << 32) | u64::from(chain.first),
                 Ordering::Release,
                 Ordering::Relaxed,
             ) {
@@ -198,33 +226,23 @@ impl Shard {
 
     #[cold]
     fn take_returned(&self, live: &mut Live) {
-        // Ordering: Acquire pairs with the Release in `give_back`.
+        // Ordering: Acquire pairs with the Release in `push_returned`.
         let mut next = self.returned.swap(0, Ordering::Acquire) as u32;
-        let mut taken = 0;
         while next != 0 {
-            // A complete task's cell holds nothing of the user's any more but what its handle will take, so dropping
-            // this reference runs no code of the user's under the lock.
-            let life = live.remove(next - 1);
-            next = life.next_returned();
-            taken += 1;
+            let task = live.remove(next - 1);
+            next = task.next_returned();
+            // What may be freed here runs no code of the user's under the lock; see `cell::free`.
+            task.retire();
         }
-        self.add(0, -taken);
-    }
-
-    /// Called under the lock.
-    #[inline]
-    fn add(&self, spawned: u64, alive: i64) {
-        // Ordering: Relaxed; statistics. Written under the lock only, so load and store do not lose an update.
-        self.spawned.store(self.spawned.load(Ordering::Relaxed) + spawned, Ordering::Relaxed);
-        self.alive.store(self.alive.load(Ordering::Relaxed).wrapping_add_signed(alive), Ordering::Relaxed);
     }
 }
 
 impl Live {
-    fn remove(&mut self, slot: u32) -> TaskRef {
-        let life = self.tasks[slot as usize].take().expect("a task is retired once");
+    #[inline]
+    fn remove(&mut self, slot: u32) -> Listed {
+        let task = self.tasks[slot as usize].take().expect("a task leaves once");
         self.free.push(slot);
-        life
+        task
     }
 
     fn is_empty(&self) -> bool {

@@ -8,6 +8,7 @@
 //! | 1 | `CANCELLED` | anyone, once | the next run drops the future instead of polling it |
 //! | 2 | `HANDLE_DROPPED` | the join handle, once | nobody will ask for the output |
 //! | 3 | `JOIN_WAKER` | the join handle, set and cleared | the join slot holds a waker and belongs to the runner |
+//! | 4 | `RETIRED` | the runner or the registry, once, not before `COMPLETE` | neither will touch the cell again |
 //! | 8-63 | wake count | wakers add, the runner subtracts | not 0: the *run token* exists |
 //!
 //! # The run token
@@ -30,6 +31,14 @@
 //!    the token, and queues it again.
 //! 4. *Complete*: write the output, set `COMPLETE`. The word before tells who the output belongs to.
 //!
+//! # The end of the cell
+//!
+//! A cell begins with one counted reference, the *base reference*, that the registry and the join handle have together, so
+//! that neither a spawn nor a join has to count. The one that goes last, `RETIRED` or `HANDLE_DROPPED`, gives it up. A task
+//! that completes on the worker that spawned it leaves the registry first, so that `COMPLETE` and `RETIRED` are one step;
+//! but a runner that has to fetch the join waker from the cell retires it only afterwards. A handle that finds `RETIRED` has
+//! the cell to itself and need not say that it goes.
+//!
 //! A wake is never skipped because a look at the word shows the token taken: the read-modify-write is what makes the
 //! waker's data visible to the poll that is about to start. 56 bits do not overflow: at 100 million wakes a second
 //! that takes 22 years without the task being polled.
@@ -47,6 +56,7 @@ const COMPLETE: u64 = 1 << 0;
 const CANCELLED: u64 = 1 << 1;
 const HANDLE_DROPPED: u64 = 1 << 2;
 const JOIN_WAKER: u64 = 1 << 3;
+const RETIRED: u64 = 1 << 4;
 const ONE_WAKE: u64 = 1 << 8;
 const WAKES: u64 = !(ONE_WAKE - 1);
 
@@ -92,12 +102,22 @@ pub(super) enum Pending {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(super) enum Completed {
-    /// Take the waker from the join slot and wake it.
+    /// Take the waker from the join slot, retire the task, and wake the waker. The task is not retired yet.
     WakeJoiner,
-    /// The handle is gone: the output is the runner's to drop.
+    /// The handle is gone: the output is the runner's to drop, and the cell too if it was retired in the same step.
     DropOutput,
-    /// The output is the handle's.
+    /// The output is the handle's, and the cell too if it was retired in the same step.
     Nothing,
+}
+
+/// Who has the cell after it was retired.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Retired {
+    /// The handle is gone: the base reference is the caller's to give up.
+    Free,
+    /// The handle will give it up.
+    Held,
 }
 
 /// What a join handle finds.
@@ -108,6 +128,18 @@ pub(super) enum Join {
     Ready,
     /// Not yet; the join slot is as the called transition says.
     Pending,
+}
+
+/// What is left for a join handle that goes.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum HandleDropped {
+    /// Nothing changed: drop the output first, which is the caller's, and say so.
+    OutputFirst,
+    /// The base reference is the caller's to give up.
+    Free,
+    /// The runner or the registry will give it up. Do not touch the task again.
+    Held,
 }
 
 impl State {
@@ -149,20 +181,46 @@ impl State {
         if before & WAKES == seen.0 { Pending::Idle } else { Pending::Again }
     }
 
-    /// Step 4; the output is in its place.
+    /// Step 4; the output is in its place. With `retire`, the registry has let go of the task already, and it is retired in
+    /// the same step unless there is a joiner to wake.
     #[inline]
-    pub(super) fn complete(&self) -> Completed {
-        // Ordering: Release publishes the output to `join` and `announce_join_waker`; Acquire sees the waker that
-        // `announce_join_waker` published, and orders the drop of the output after `drop_handle`.
-        let before = self.0.fetch_or(COMPLETE, planted::ordering(Step::CompletePublishes, Ordering::AcqRel));
-        debug_assert_eq!(before & COMPLETE, 0, "a task completes once");
-        if before & HANDLE_DROPPED != 0 {
+    pub(super) fn complete(&self, retire: bool) -> Completed {
+        // Ordering: Relaxed; the exchange decides.
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            let retired = if retire && word & JOIN_WAKER == 0 { RETIRED } else { 0 };
+            // Ordering: Release publishes the output, and the runner's last access to the cell, to `join`,
+            // `announce_join_waker` and `drop_handle`; Acquire sees the waker that `announce_join_waker` published, and
+            // orders the drop of output and cell after `drop_handle`.
+            match self.0.compare_exchange_weak(
+                word,
+                word | COMPLETE | retired,
+                planted::ordering(Step::CompletePublishes, Ordering::AcqRel),
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        debug_assert_eq!(word & COMPLETE, 0, "a task completes once");
+        if word & HANDLE_DROPPED != 0 {
             Completed::DropOutput
-        } else if before & JOIN_WAKER != 0 {
+        } else if word & JOIN_WAKER != 0 {
             Completed::WakeJoiner
         } else {
             Completed::Nothing
         }
+    }
+
+    /// The runner and the registry have done with a complete task.
+    #[inline]
+    pub(super) fn retire(&self) -> Retired {
+        // Ordering: AcqRel pairs with `drop_handle`: exactly one of the two finds the other's bit, and whoever frees the
+        // cell does so after the other's last access.
+        // An addition sets a bit that is clear, and is one instruction where its result is used.
+        let before = self.0.fetch_add(RETIRED, planted::ordering(Step::RetirePublishes, Ordering::AcqRel));
+        debug_assert_eq!(before & RETIRED, 0, "a task is retired once");
+        if before & HANDLE_DROPPED != 0 { Retired::Free } else { Retired::Held }
     }
 
     /// Whether the output is there.
@@ -183,7 +241,9 @@ impl State {
     #[inline]
     pub(super) fn announce_join_waker(&self) -> Join {
         // Ordering: Release publishes the waker to `complete`; Acquire sees the output if it came first.
-        let before = self.0.fetch_or(JOIN_WAKER, planted::ordering(Step::JoinWakerPublishes, Ordering::AcqRel));
+        // The bit is clear, so that an addition sets it; see `retire`.
+        let before = self.0.fetch_add(JOIN_WAKER, planted::ordering(Step::JoinWakerPublishes, Ordering::AcqRel));
+        debug_assert_eq!(before & JOIN_WAKER, 0, "the handle announces a waker once");
         if before & COMPLETE != 0 { Join::Ready } else { Join::Pending }
     }
 
@@ -198,11 +258,26 @@ impl State {
         if before & COMPLETE != 0 { Join::Ready } else { Join::Pending }
     }
 
-    /// Called by the join handle when it goes. `Ready`: the output is the caller's to drop.
-    pub(super) fn drop_handle(&self) -> Join {
-        // Ordering: AcqRel pairs with `complete`: exactly one of the two finds the other's bit.
-        let before = self.0.fetch_or(HANDLE_DROPPED, Ordering::AcqRel);
-        if before & COMPLETE != 0 { Join::Ready } else { Join::Pending }
+    /// Called by the join handle when it goes, after it had the join slot back. `output_gone`: it has taken or dropped the
+    /// output.
+    #[inline]
+    pub(super) fn drop_handle(&self, output_gone: bool) -> HandleDropped {
+        // Ordering: Acquire, here and below, pairs with `complete`, for the output, and with `retire`, for the cell.
+        let mut word = self.0.load(Ordering::Acquire);
+        loop {
+            // Whoever has said that it goes has the cell no longer, so the output must be gone before.
+            if word & COMPLETE != 0 && !output_gone && planted::keeps(Step::OutputGoesFirst) {
+                return HandleDropped::OutputFirst;
+            }
+            if word & RETIRED != 0 {
+                return HandleDropped::Free;
+            }
+            // Ordering: Release pairs with `complete` and `retire`: who frees the cell does so after our last access.
+            match self.0.compare_exchange_weak(word, word | HANDLE_DROPPED, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return HandleDropped::Held,
+                Err(now) => word = now,
+            }
+        }
     }
 }
 
@@ -247,7 +322,7 @@ mod tests {
     #[test]
     fn a_wake_after_completion_means_nothing() {
         let state = State::new();
-        assert_eq!(state.complete(), Completed::Nothing);
+        assert_eq!(state.complete(false), Completed::Nothing);
         assert_eq!(state.wake(), Wake::Nothing);
         assert!(state.is_complete());
     }
@@ -266,19 +341,34 @@ mod tests {
         assert_eq!(state.announce_join_waker(), Join::Pending);
         assert_eq!(state.reclaim_join_waker(), Join::Pending);
         assert_eq!(state.announce_join_waker(), Join::Pending);
-        assert_eq!(state.complete(), Completed::WakeJoiner);
+        assert_eq!(state.complete(true), Completed::WakeJoiner);
+        assert_eq!(state.retire(), Retired::Held);
         assert_eq!(state.reclaim_join_waker(), Join::Ready);
     }
 
     #[test]
     fn exactly_one_of_completion_and_handle_drop_gets_the_output() {
         let state = State::new();
-        assert_eq!(state.drop_handle(), Join::Pending);
-        assert_eq!(state.complete(), Completed::DropOutput);
+        assert_eq!(state.drop_handle(false), HandleDropped::Held);
+        assert_eq!(state.complete(true), Completed::DropOutput);
 
         let state = State::new();
-        assert_eq!(state.complete(), Completed::Nothing);
-        assert_eq!(state.drop_handle(), Join::Ready);
+        assert_eq!(state.complete(true), Completed::Nothing);
+        assert_eq!(state.drop_handle(false), HandleDropped::OutputFirst);
+        assert_eq!(state.drop_handle(true), HandleDropped::Free);
+    }
+
+    #[test]
+    fn the_later_of_registry_and_handle_gives_up_the_cell() {
+        let state = State::new();
+        assert_eq!(state.complete(false), Completed::Nothing);
+        assert_eq!(state.retire(), Retired::Held);
+        assert_eq!(state.drop_handle(true), HandleDropped::Free);
+
+        let state = State::new();
+        assert_eq!(state.complete(false), Completed::Nothing);
+        assert_eq!(state.drop_handle(true), HandleDropped::Held);
+        assert_eq!(state.retire(), Retired::Free);
     }
 }
 
