@@ -6,9 +6,9 @@
 use super::Handle;
 use super::context::{self, AsyncGuard, EnterGuard};
 use crate::primitives::atomic::{AtomicBool, Ordering};
-use crate::primitives::{Mutex, clock, spin_loop};
+use crate::primitives::{Mutex, clock, spin_loop, thread};
 use crate::scheduler::{Main, Parker, Shared, Worker};
-use crate::task::budget;
+use crate::task::{budget, trim_memory};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -106,6 +106,8 @@ impl Patience {
                 }
                 spin_loop();
             }
+            // The worker may be waiting for this very processor: systems like to wake a thread where its waker runs.
+            thread::yield_now();
             if clock::now().saturating_duration_since(began) >= self.0 {
                 self.0 = SHORTEST.max(self.0 / 2);
                 return false;
@@ -132,6 +134,7 @@ pub(super) fn on_this_thread<F: Future>(handle: &Handle, future: F) -> F::Output
         }
         // Ordering: Relaxed; `take_woken` acquires.
         if !patience.look(|| thread.woken.load(Ordering::Relaxed)) {
+            trim_memory();
             thread.parker.park();
         }
     }

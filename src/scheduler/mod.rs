@@ -4,6 +4,7 @@
 //! |---|---|
 //! | this | [`Shared`]: what all workers of a runtime share, spawning, and the way of a wake |
 //! | `worker` | one worker: its loop, its queues, stealing, going to sleep |
+//! | `appetite` | whether it pays to take tasks from others |
 //! | `lifo_slot` | the one task that a worker runs next |
 //! | `sleep/` | who sleeps, who searches, whom to wake; the proof is in its README |
 //! | `current` | which worker this thread is |
@@ -17,6 +18,7 @@
 //! the injector, and then by the protocol of `sleep/`. Wakes by events and timers go to the deque in order, and nobody
 //! is notified until all are there.
 
+mod appetite;
 mod counters;
 mod current;
 mod lifo_slot;
@@ -291,7 +293,7 @@ impl Schedule for Shared {
     fn let_go(&self, task: &Ending) -> bool {
         current::with(self, |worker| match worker {
             Some(worker) => {
-                worker.count_ended();
+                worker.task_ended();
                 self.registry.let_go(Some(worker.index()), task)
             }
             None => {

@@ -9,15 +9,20 @@
 //! 4. if this worker has made tasks visible and some are still in its deque: tell a sleeper;
 //! 5. poll the task. Woken meanwhile, it goes to the back of the deque.
 //!
+//! What a task wakes goes to the LIFO slot, with one exception: a task that came out of the deque and has ended sends its
+//! joiner to the back of the deque. Who spawned many and joins them in order would else be polled in vain between any two of
+//! them. A task that came out of the slot, right after who spawned it, hands over to its joiner at once.
+//!
 //! While it polls, a worker holds nothing but that task: its deque and its slot are open to thieves, no lock is held.
 
+use super::appetite::{Appetite, Progress};
 use super::current;
 use super::sleep::Retracted;
 use super::{Counters, Remote, Shared, call};
 use crate::primitives::clock;
 use crate::primitives::deque::{self, settle};
 use crate::primitives::{random, spin_loop};
-use crate::task::{Ending, Returns, RunToken, budget};
+use crate::task::{Ending, Returns, RunToken, budget, trim_memory};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,10 +59,13 @@ pub(crate) struct Worker {
     pace: Pace,
     /// Polls from the LIFO slot in a row.
     lifo_run: Cell<u32>,
+    /// A task that came out of the deque has ended: what it wakes now goes there too.
+    in_line: Cell<bool>,
     /// What this worker put into its deque since it last told a sleeper.
     untold: Cell<Untold>,
     /// Counted as searching.
     searching: Cell<bool>,
+    appetite: Appetite,
     /// In `Events`: wakes go to the deque, and nobody is told yet.
     in_events: Cell<bool>,
     /// Complete tasks of other workers, on their way home.
@@ -94,8 +102,10 @@ impl Worker {
             index,
             queue,
             lifo_run: Cell::new(0),
+            in_line: Cell::new(false),
             untold: Cell::new(Untold::Nothing),
             searching: Cell::new(false),
+            appetite: Appetite::default(),
             in_events: Cell::new(false),
             returns: RefCell::default(),
             random: RefCell::new(random::Rng::with_seed(seed)),
@@ -116,9 +126,11 @@ impl Worker {
         &self.own.counters
     }
 
+    /// The task that is being polled has ended.
     #[inline]
-    pub(super) fn count_ended(&self) {
+    pub(super) fn task_ended(&self) {
         self.counters().ended.add(1);
+        self.in_line.set(self.lifo_run.get() == 0);
     }
 
     /// Takes a complete task that is at home elsewhere.
@@ -169,7 +181,9 @@ impl Worker {
         }
         self.counters().begin_poll(token.id());
         budget::refill();
-        if let Some(token) = token.run() {
+        let again = token.run();
+        self.in_line.set(false);
+        if let Some(token) = again {
             // Nobody is told if this worker runs it next. But what it woke into the slot comes first.
             self.queue.push(token);
             self.untold.set(Untold::Pushed);
@@ -180,7 +194,7 @@ impl Worker {
     #[inline]
     pub(super) fn push(&self, token: RunToken) {
         self.counters().local_schedules.add(1);
-        let to_queue = if self.shared.config.lifo_slot && !self.in_events.get() {
+        let to_queue = if self.shared.config.lifo_slot && !self.in_events.get() && !self.in_line.get() {
             match self.own.lifo_slot.replace(token) {
                 Some(displaced) => displaced,
                 None => return,
@@ -247,6 +261,7 @@ impl Worker {
     fn search(&self) -> Option<RunToken> {
         self.counters().end_polls();
         self.send_home();
+        self.appetite.ran_dry();
         if self.shared.workers.len() == 1 {
             return None;
         }
@@ -257,7 +272,7 @@ impl Worker {
             self.searching.set(true);
         }
         for pass in 1..=SEARCH_PASSES {
-            if let Some(token) = self.take_injected().or_else(|| self.steal(pass == SEARCH_PASSES)) {
+            if let Some(token) = self.take_part().or_else(|| self.steal(pass == SEARCH_PASSES)) {
                 return Some(token);
             }
             if pass < SEARCH_PASSES {
@@ -267,6 +282,23 @@ impl Worker {
         None
     }
 
+    /// Takes from the injector what is not left to others.
+    fn take_part(&self) -> Option<RunToken> {
+        if self.shared.injector.is_empty() {
+            return None;
+        }
+        let mut progress = Progress::new();
+        self.appetite.wait(|| {
+            let others = self.shared.workers.iter().filter(|worker| !Arc::ptr_eq(worker, &self.own));
+            self.shared.sleep.others_run()
+                && progress.goes_on(others.map(|worker| &*worker.counters))
+                && !self.shared.injector.is_empty()
+        });
+        let token = self.take_injected()?;
+        self.appetite.took(1 + self.queue.len());
+        Some(token)
+    }
+
     fn steal(&self, slots_too: bool) -> Option<RunToken> {
         let workers = &self.shared.workers;
         let start = self.random.borrow_mut().usize(..workers.len());
@@ -274,11 +306,17 @@ impl Worker {
         let stolen = victims().find_map(|victim| {
             let stealer = &workers[victim].stealer;
             // `steal` pins an epoch first, with a fence; the look is half the price.
-            if stealer.is_empty() { None } else { settle(|| stealer.steal_batch_and_pop(&self.queue)) }
+            if stealer.is_empty() {
+                return None;
+            }
+            self.appetite.wait(|| self.shared.injector.is_empty());
+            settle(|| stealer.steal_batch_with_limit_and_pop(&self.queue, self.appetite.limit()))
         });
         if let Some(token) = stolen {
+            let taken = 1 + self.queue.len();
             self.counters().steals.add(1);
-            self.counters().stolen.add(1 + self.queue.len() as u64);
+            self.counters().stolen.add(taken as u64);
+            self.appetite.took(taken);
             self.untold.set(Untold::Batch);
             return Some(token);
         }
@@ -302,6 +340,7 @@ impl Worker {
     /// "Going to sleep" in `sleep/README.md`.
     fn park(&self, main: &impl Main) {
         self.shared.registry.collect(self.index);
+        trim_memory();
         let was_searching = self.searching.replace(false);
         let sees_work = || self.shared.has_visible_work() || main.is_woken();
         if !self.shared.sleep.prepare(self.index, was_searching, sees_work) {

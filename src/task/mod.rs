@@ -40,6 +40,7 @@ pub use crate::runtime::spawn::{TaskBuilder as Builder, spawn, spawn_blocking};
 pub(crate) use cell::wake_contained;
 pub(crate) use header::{Ending, Meta, RunToken, TaskRef};
 pub(crate) use registry::{Registry, Returns};
+pub(crate) use reuse::trim as trim_memory;
 
 use header::HandleRef;
 use std::future::Future;

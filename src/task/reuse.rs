@@ -3,26 +3,33 @@
 //! A cell is an `Arc`, and an allocator needs hundreds of instructions for one as soon as a program spawns more tasks at a time
 //! than the allocator keeps ready. So each thread keeps the cells that it frees, up to [`KEPT`] bytes, in one list for each
 //! size, and makes the next tasks of that size in them. What is over the limit, very large, or aligned to more than
-//! [`ALIGN`] goes through the allocator as ever.
+//! [`ALIGN`] goes through the allocator as ever. A thread that is about to sleep [gives back](trim) half of what it had no
+//! use for since it last did so.
 //!
 //! A kept cell is an `Arc` whose only reference is the list, with nothing in it but a link. [`Arc::from_raw`] allows an
 //! `Arc<T>` to be made of an `Arc<U>`'s pointer when both have the same size and alignment, which is what the lists sort by.
 //! Only a reference that is the last one is kept; if a waker outlives its task, the waker's drop frees the cell.
 
+use crate::primitives::clock;
 use crate::primitives::plain::{Ordering, fence};
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What the allocator aligns to, and the step between two sizes.
 const ALIGN: usize = 16;
 /// Futures larger than about this are rare, and doing something with one costs more than allocating it.
 const LARGEST: usize = 1024;
 const SIZES: usize = LARGEST / ALIGN + 1;
-/// Enough for the cells of a thousand small tasks, which is what programs spawn at a time that spawn many; for a larger
-/// burst the rest goes through the allocator. Twice as much would be kept by each thread for good after a rare burst.
-const KEPT: usize = 128 * 1024;
+/// Enough for the cells of more than ten thousand small tasks at a time; of a larger burst, the rest goes through the
+/// allocator.
+const KEPT: usize = 2 << 20;
+/// What [`trim`] leaves: the cells of a thousand small tasks.
+const FLOOR: usize = 128 << 10;
+/// How often at most. Less, and cells go between two bursts; more, and memory stays for longer after the last.
+const TRIM_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What lies in a kept cell.
 struct Kept {
@@ -34,12 +41,15 @@ struct Kept {
 /// The cells that one thread keeps.
 struct Cells {
     by_size: [Cell<*mut Kept>; SIZES],
-    /// How much more may be kept.
-    room: Cell<usize>,
+    /// How many bytes are kept.
+    kept: Cell<usize>,
+    /// The least that were kept since the last trim.
+    least: Cell<usize>,
+    trimmed: Cell<Option<Instant>>,
 }
 
 thread_local! {
-    static CELLS: Cells = const { Cells { by_size: [const { Cell::new(null_mut()) }; SIZES], room: Cell::new(KEPT) } };
+    static CELLS: Cells = const { Cells::new() };
 }
 
 /// Whether cells of this type are kept. None are in a build that looks for uses of freed memory: keeping would hide them.
@@ -100,23 +110,43 @@ unsafe fn free<T>(cell: *mut Kept) {
     drop(unsafe { Arc::from_raw(cell.cast_const().cast::<MaybeUninit<T>>()) });
 }
 
+/// Gives back some of what this thread keeps without need. Called when it is about to sleep.
+pub(crate) fn trim() {
+    // A thread that is past its destructors keeps nothing.
+    let _ = CELLS.try_with(|cells| {
+        if cells.kept.get() > FLOOR {
+            cells.trim(clock::now());
+        }
+    });
+}
+
 impl Cells {
+    const fn new() -> Self {
+        let by_size = [const { Cell::new(null_mut()) }; SIZES];
+        Cells { by_size, kept: Cell::new(0), least: Cell::new(0), trimmed: Cell::new(None) }
+    }
+
     #[inline]
     fn take(&self, size: usize) -> Option<NonNull<Kept>> {
         let list = &self.by_size[size / ALIGN];
         let cell = NonNull::new(list.get())?;
         // SAFETY: what is in a list was written by `keep`, and is this thread's.
         list.set(unsafe { cell.as_ref() }.next);
-        self.room.set(self.room.get() + size);
+        let kept = self.kept.get() - size;
+        self.kept.set(kept);
+        if kept < self.least.get() {
+            self.least.set(kept);
+        }
         Some(cell)
     }
 
     #[inline]
     fn keep(&self, cell: *mut Kept, size: usize, free: unsafe fn(*mut Kept)) -> bool {
-        let Some(room) = self.room.get().checked_sub(size) else {
+        let kept = self.kept.get() + size;
+        if kept > KEPT {
             return false;
-        };
-        self.room.set(room);
+        }
+        self.kept.set(kept);
         let list = &self.by_size[size / ALIGN];
         // SAFETY: the cell is this thread's, with nothing in it, and is large enough and aligned for a link.
         unsafe { cell.write(Kept { next: list.get(), free }) };
@@ -125,19 +155,37 @@ impl Cells {
     }
 }
 
-impl Drop for Cells {
-    fn drop(&mut self) {
-        for list in &self.by_size {
-            let mut next = list.get();
-            while let Some(cell) = NonNull::new(next) {
+impl Cells {
+    #[cold]
+    fn trim(&self, now: Instant) {
+        if self.trimmed.get().is_some_and(|last| now.saturating_duration_since(last) < TRIM_INTERVAL) {
+            return;
+        }
+        self.trimmed.set(Some(now));
+        self.shrink_to(FLOOR.max(self.kept.get() - self.least.get() / 2));
+        self.least.set(self.kept.get());
+    }
+
+    /// Frees cells, the largest first, until no more bytes are kept.
+    fn shrink_to(&self, bytes: usize) {
+        for (size, list) in self.by_size.iter().enumerate().rev() {
+            while self.kept.get() > bytes
+                && let Some(cell) = NonNull::new(list.get())
+            {
                 // SAFETY: as in `take`.
-                let free = unsafe { cell.as_ref() }.free;
-                // SAFETY: the same.
-                next = unsafe { cell.as_ref() }.next;
-                // SAFETY: the list's is the only reference, and the list ends here.
+                let Kept { next, free } = unsafe { cell.read() };
+                list.set(next);
+                self.kept.set(self.kept.get() - size * ALIGN);
+                // SAFETY: the list's was the only reference.
                 unsafe { free(cell.as_ptr()) };
             }
         }
+    }
+}
+
+impl Drop for Cells {
+    fn drop(&mut self) {
+        self.shrink_to(0);
     }
 }
 
@@ -185,6 +233,30 @@ mod tests {
             // SAFETY: the only reference.
             unsafe { from_raw(cell, drop_nothing) };
         }
-        CELLS.with(|cells| assert!(cells.room.get() < LARGEST));
+        CELLS.with(|cells| assert_eq!(cells.kept.get(), KEPT));
+    }
+
+    #[test]
+    fn what_a_thread_has_no_use_for_is_given_back_by_and_by() {
+        let burst = || {
+            let cells: Vec<_> = (0..KEPT / LARGEST).map(|_| into_raw(Sized([0; LARGEST]))).collect();
+            // SAFETY: the only references.
+            cells.into_iter().for_each(|cell| unsafe { from_raw(cell, drop_nothing) });
+        };
+        CELLS.with(|cells| {
+            let start = Instant::now();
+            burst();
+            cells.trim(start);
+            assert_eq!(cells.kept.get(), KEPT, "all of it was in use");
+            cells.trim(start + TRIM_INTERVAL / 2);
+            assert_eq!(cells.kept.get(), KEPT, "too early");
+            cells.trim(start + TRIM_INTERVAL);
+            assert_eq!(cells.kept.get(), KEPT / 2);
+            burst();
+            cells.trim(start + 2 * TRIM_INTERVAL);
+            assert_eq!(cells.kept.get(), KEPT, "all of it was in use again");
+            (3..20).for_each(|turn| cells.trim(start + turn * TRIM_INTERVAL));
+            assert_eq!(cells.kept.get(), FLOOR);
+        });
     }
 }

@@ -13,6 +13,7 @@ const HELP: &str = "\
 Times of the same work on rt, tokio and smol, taken in turns, in ns per operation.
 
   --reps N      repetitions (default 9)
+  --workers N   worker threads of each (default 2)
   --only NAME   workloads whose name contains NAME; may be given more than once
   --quick       only see that everything runs: 3 short repetitions
   --markdown    print the table as markdown
@@ -22,6 +23,7 @@ Times of the same work on rt, tokio and smol, taken in turns, in ns per operatio
 /// Runs a measurement of memory in this process; how `compare` calls itself.
 const MEMORY_OF: &str = "--memory-of";
 
+/// As many as the machine has cores on which the tables in the documentation were made.
 const WORKERS: usize = 2;
 /// Long enough for thousands of rounds, short enough for the machine to stay the same from one peer to the next.
 const REPETITION: Duration = Duration::from_millis(200);
@@ -31,6 +33,7 @@ const MEMORY_REPETITIONS: usize = 3;
 
 struct Options {
     repetitions: usize,
+    workers: usize,
     repetition: Duration,
     only: Vec<String>,
     markdown: bool,
@@ -44,15 +47,13 @@ enum Task {
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
-    let (mut repetitions, mut quick) = (None, false);
+    let (mut repetitions, mut workers, mut quick) = (None, WORKERS, false);
     let (mut only, mut markdown, mut account) = (Vec::new(), false, false);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
-            "--reps" => {
-                let count = value()?.parse().ok().filter(|&count: &usize| count > 0);
-                repetitions = Some(count.ok_or("--reps needs a number above 0")?);
-            }
+            "--reps" => repetitions = Some(count(&argument, &value()?)?),
+            "--workers" => workers = count(&argument, &value()?)?,
             "--only" => only.push(value()?),
             "--quick" => quick = true,
             "--markdown" => markdown = true,
@@ -64,7 +65,11 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
     }
     let (usual_repetitions, repetition) = if quick { (3, QUICK_REPETITION) } else { (9, REPETITION) };
     let repetitions = repetitions.unwrap_or(usual_repetitions);
-    Ok(Task::Compare(Options { repetitions, repetition, only, markdown, account }))
+    Ok(Task::Compare(Options { repetitions, workers, repetition, only, markdown, account }))
+}
+
+fn count(argument: &str, value: &str) -> Result<usize, String> {
+    value.parse().ok().filter(|&count| count > 0).ok_or(format!("{argument} needs a number above 0"))
 }
 
 fn main() -> ExitCode {
@@ -98,7 +103,7 @@ fn compare(options: &Options) -> Result<(), String> {
         return Err("no workload has such a name; --help tells them".to_owned());
     }
 
-    let peers = Peers::start(WORKERS);
+    let peers = Peers::start(options.workers);
     let mut rows = Vec::new();
     for workload in workloads {
         eprintln!("{}: {} repetitions", workload.name(), options.repetitions);

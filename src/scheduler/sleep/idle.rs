@@ -61,6 +61,13 @@ impl Idle {
         self.0.fetch_sub(PARKED, Ordering::AcqRel);
     }
 
+    /// How many are parked or search, about.
+    pub(super) fn idle(&self) -> usize {
+        // Ordering: Relaxed; a hint.
+        let word = self.0.load(Ordering::Relaxed);
+        ((word & PARKED_MASK) + word / SEARCHING) as usize
+    }
+
     pub(super) fn parked(&self) -> usize {
         // Ordering: Relaxed; a statistic.
         (self.0.load(Ordering::Relaxed) & PARKED_MASK) as usize

@@ -159,6 +159,11 @@ impl Sleep {
         }
     }
 
+    /// Whether some worker neither sleeps nor searches.
+    pub(crate) fn others_run(&self) -> bool {
+        self.idle.idle() < self.parkers.len()
+    }
+
     /// How many workers are parked, about.
     pub(crate) fn parked(&self) -> usize {
         self.idle.parked()
