@@ -5,9 +5,9 @@
 
 use super::Handle;
 use super::context::{self, AsyncGuard, EnterGuard};
+use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
-use crate::primitives::{Mutex, clock, spin_loop, thread};
-use crate::scheduler::{Main, Parker, Shared, Worker};
+use crate::scheduler::{Main, Parker, Patience, Shared, Worker};
 use crate::task::{budget, trim_memory};
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -72,58 +72,19 @@ impl Wake for ThreadWaker {
     }
 }
 
-/// How long a thread looks for a wake before it parks.
-///
-/// A task that was handed to a sleeping worker is back after two wake-ups of a thread, and a thread that parks meanwhile adds
-/// a third. One that looks for as long as that takes meets the answer awake, and then the worker is still awake for the next
-/// task. So the first wait looks for the longest; each that was in vain halves the time, each that was not doubles it.
-struct Patience(Duration);
-
-/// Less, and the first answer comes too late; more only burns the CPU of those that wait for long.
-const LONGEST: Duration = Duration::from_micros(16);
-/// About what the waker of a parked thread has to pay.
-const SHORTEST: Duration = Duration::from_micros(1);
-/// Looks between two readings of the clock: it costs as much as one or two of them.
-const LOOKS: usize = 16;
-
-impl Patience {
-    /// With a single core there is none: whoever would wake us cannot run meanwhile.
-    fn new(has_cores: bool) -> Self {
-        Patience(if has_cores { LONGEST } else { Duration::ZERO })
-    }
-
-    /// Looks for a wake; false if there was none.
-    fn look(&mut self, is_woken: impl Fn() -> bool) -> bool {
-        if self.0.is_zero() {
-            return false;
-        }
-        let began = clock::now();
-        loop {
-            for _ in 0..LOOKS {
-                if is_woken() {
-                    self.0 = LONGEST.min(self.0 * 2);
-                    return true;
-                }
-                spin_loop();
-            }
-            // The worker may be waiting for this very processor: systems like to wake a thread where its waker runs.
-            thread::yield_now();
-            if clock::now().saturating_duration_since(began) >= self.0 {
-                self.0 = SHORTEST.max(self.0 / 2);
-                return false;
-            }
-        }
-    }
-}
+/// A task that was handed to a sleeping worker is back after two wake-ups of a thread, and a thread that parks meanwhile adds a
+/// third. One that looks for as long as that takes meets the answer awake, and then the worker is still awake for the next
+/// task. Less, and the first answer comes too late; more only burns the processor of those that wait for long.
+const LONGEST_LOOK: Duration = Duration::from_micros(16);
 
 /// Polls `future` until it is done, and nothing else.
-pub(super) fn on_this_thread<F: Future>(handle: &Handle, future: F) -> F::Output {
+pub(super) fn on_this_thread<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let thread = ThreadWaker::new(None);
     let waker = Waker::from(thread.clone());
     let mut cx = Context::from_waker(&waker);
     let _budget = budget::scope();
-    let mut patience = Patience::new(handle.inner.threads.has_cores);
+    let patience = Patience::new(LONGEST_LOOK);
     loop {
         if thread.take_woken() {
             budget::refill();

@@ -256,7 +256,6 @@ impl Builder {
                 stack_size: self.stack_size,
                 on_start: self.on_start.clone(),
                 on_stop: self.on_stop.clone(),
-                has_cores: num_cpus::get() > 1,
                 workers: Mutex::new(0),
                 last_worker_ended: Condvar::new(),
             },

@@ -66,8 +66,6 @@ pub(super) struct Threads {
     pub(super) stack_size: Option<usize>,
     pub(super) on_start: Option<Hook>,
     pub(super) on_stop: Option<Hook>,
-    /// The machine has more than one, so that it can pay for one thread to look out for what another does.
-    pub(super) has_cores: bool,
     pub(super) workers: Mutex<usize>,
     pub(super) last_worker_ended: Condvar,
 }
@@ -259,7 +257,7 @@ impl Handle {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _blocking = block_on::begin(self);
-        block_on::on_this_thread(self, future)
+        block_on::on_this_thread(future)
     }
 
     /// Which kind of runtime this is.

@@ -114,7 +114,7 @@ impl Runtime {
         let _blocking = block_on::begin(&self.handle);
         match &self.kind {
             Some(Kind::CurrentThread(core)) => block_on::as_worker(core, &self.handle.inner.scheduler, future),
-            _ => block_on::on_this_thread(&self.handle, future),
+            _ => block_on::on_this_thread(future),
         }
     }
 

@@ -26,7 +26,7 @@ mod sleep;
 mod worker;
 
 pub(crate) use counters::Counters;
-pub(crate) use sleep::{Parker, Unpark};
+pub(crate) use sleep::{Parker, Patience, Unpark};
 pub(crate) use worker::{Main, NoMain, Worker};
 
 use crate::primitives::CachePadded;
@@ -175,7 +175,7 @@ impl Shared {
     /// Steps 2 and 3 of pushing, in `sleep/README.md`.
     #[inline]
     fn notify(&self) {
-        if let Some(worker) = self.sleep.notify() {
+        if let Some(worker) = self.sleep.notify(|| true) {
             self.unpark(worker);
         }
     }

@@ -18,7 +18,7 @@
 use super::appetite::{Appetite, Progress};
 use super::current;
 use super::sleep::Retracted;
-use super::{Counters, Remote, Shared, call};
+use super::{Counters, Patience, Remote, Shared, call};
 use crate::primitives::clock;
 use crate::primitives::deque::{self, settle};
 use crate::primitives::{random, spin_loop};
@@ -66,6 +66,7 @@ pub(crate) struct Worker {
     /// Counted as searching.
     searching: Cell<bool>,
     appetite: Appetite,
+    patience: Patience,
     /// In `Events`: wakes go to the deque, and nobody is told yet.
     in_events: Cell<bool>,
     /// Complete tasks of other workers, on their way home.
@@ -92,6 +93,9 @@ const LIFO_RUN: u32 = 3;
 const SEARCH_PASSES: u32 = 4;
 const PAUSE_SPINS: u32 = 24;
 
+/// How long a worker that is listed as asleep looks for a pusher's notification before it blocks.
+const LONGEST_LOOK: Duration = Duration::from_micros(8);
+
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, index: usize, queue: deque::Worker<RunToken>) -> Self {
         let seed = shared.config.seed.wrapping_add(index as u64);
@@ -106,6 +110,7 @@ impl Worker {
             untold: Cell::new(Untold::Nothing),
             searching: Cell::new(false),
             appetite: Appetite::default(),
+            patience: Patience::new(LONGEST_LOOK),
             in_events: Cell::new(false),
             returns: RefCell::default(),
             random: RefCell::new(random::Rng::with_seed(seed)),
@@ -171,13 +176,14 @@ impl Worker {
             self.end_search();
         }
         // Step 4. A worker that sleeps must learn of tasks that would wait for this poll.
-        let untold = self.untold.replace(Untold::Nothing);
-        if untold != Untold::Nothing && !self.queue.is_empty() {
-            let sleep = &self.shared.sleep;
-            let sleeper = if untold == Untold::Pushed { sleep.notify_behind_rmw() } else { sleep.notify() };
-            if let Some(worker) = sleeper {
-                self.shared.unpark(worker);
-            }
+        let is_work_left = || !self.queue.is_empty();
+        let sleeper = match self.untold.replace(Untold::Nothing) {
+            Untold::Nothing => None,
+            Untold::Pushed => self.shared.sleep.notify_behind_rmw(is_work_left),
+            Untold::Batch => self.shared.sleep.notify(is_work_left),
+        };
+        if let Some(worker) = sleeper {
+            self.shared.unpark(worker);
         }
         self.counters().begin_poll(token.id());
         budget::refill();
@@ -205,7 +211,7 @@ impl Worker {
         self.queue.push(to_queue);
         self.untold.set(Untold::Pushed);
         if !self.in_events.get()
-            && let Some(worker) = self.shared.sleep.notify_cheaply()
+            && let Some(worker) = self.shared.sleep.notify_cheaply(|| true)
         {
             self.shared.unpark(worker);
         }
@@ -365,6 +371,9 @@ impl Worker {
     /// Blocks: in the reactor if nobody else does.
     fn block(&self) {
         let parker = self.shared.sleep.parker(self.index);
+        if self.patience.look(|| parker.consume()) {
+            return;
+        }
         if let Some(events) = &self.shared.events {
             self.in_events.set(true);
             let waited = events.wait(&mut || {

@@ -2,8 +2,10 @@
 
 mod idle;
 mod parker;
+mod patience;
 
 pub(crate) use parker::{Parker, Unpark};
+pub(crate) use patience::Patience;
 
 use crate::primitives::atomic::{Ordering, fence, fence_behind_rmw};
 use crate::primitives::planted::{self, Step};
@@ -50,30 +52,31 @@ impl Sleep {
         &self.parkers[worker]
     }
 
-    /// Steps 2 and 3 of pushing: returns a worker to unpark. It counts as searching from now on.
+    /// Steps 2 and 3 of pushing: returns a worker to unpark. It counts as searching from now on. Nobody is to be woken if
+    /// `is_work_left` says so, which is asked last.
     #[inline]
-    pub(crate) fn notify(&self) -> Option<usize> {
+    pub(crate) fn notify(&self, is_work_left: impl FnOnce() -> bool) -> Option<usize> {
         if planted::keeps(Step::PusherFences) {
             // Pairs with the fence in `announce`: that worker sees our push, or we see it parked.
             fence(Ordering::SeqCst);
         }
-        self.notify_cheaply()
+        self.notify_cheaply(is_work_left)
     }
 
     /// Steps 2 and 3 of pushing, for a worker that has taken its next task since it pushed.
     #[inline]
-    pub(crate) fn notify_behind_rmw(&self) -> Option<usize> {
+    pub(crate) fn notify_behind_rmw(&self, is_work_left: impl FnOnce() -> bool) -> Option<usize> {
         if planted::keeps(Step::PusherFences) {
             // Pairs with the fence in `announce`, as in `notify`.
             fence_behind_rmw();
         }
-        self.notify_cheaply()
+        self.notify_cheaply(is_work_left)
     }
 
     /// Step 3 of pushing without the fence before it: may miss a worker that is just going to sleep.
     #[inline]
-    pub(crate) fn notify_cheaply(&self) -> Option<usize> {
-        if self.idle.wants_notification() { self.take_sleeper() } else { None }
+    pub(crate) fn notify_cheaply(&self, is_work_left: impl FnOnce() -> bool) -> Option<usize> {
+        if self.idle.wants_notification() && is_work_left() { self.take_sleeper() } else { None }
     }
 
     #[cold]
@@ -180,10 +183,10 @@ mod tests {
         sleep.announce(0, false);
         sleep.announce(1, false);
         assert!(sleep.try_search());
-        assert_eq!(sleep.notify(), None);
+        assert_eq!(sleep.notify(|| true), None);
         assert!(sleep.end_search());
-        assert_eq!(sleep.notify(), Some(1));
-        assert_eq!(sleep.notify(), None, "the woken one searches");
+        assert_eq!(sleep.notify(|| true), Some(1));
+        assert_eq!(sleep.notify(|| true), None, "the woken one searches");
     }
 
     #[test]
@@ -200,16 +203,16 @@ mod tests {
         sleep.announce(2, false);
         sleep.announce(3, false);
         sleep.watches_events(3);
-        assert_eq!(sleep.notify(), Some(2));
+        assert_eq!(sleep.notify(|| true), Some(2));
         assert!(sleep.end_search());
-        assert_eq!(sleep.notify(), Some(3));
+        assert_eq!(sleep.notify(|| true), Some(3));
     }
 
     #[test]
     fn a_worker_that_was_taken_learns_so_when_it_retracts() {
         let sleep = Sleep::new(2);
         sleep.announce(0, false);
-        assert_eq!(sleep.notify(), Some(0));
+        assert_eq!(sleep.notify(|| true), Some(0));
         assert_eq!(sleep.retract(0, false), Retracted::Notified);
         assert!(sleep.end_search());
         sleep.announce(1, false);
@@ -243,7 +246,7 @@ mod models {
         }
 
         fn notify(&self) {
-            if let Some(worker) = self.sleep.notify() {
+            if let Some(worker) = self.sleep.notify(|| true) {
                 let _ = self.sleep.parker(worker).unpark();
             }
         }
