@@ -7,7 +7,7 @@ use super::Handle;
 use super::context::{self, AsyncGuard, EnterGuard};
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
-use crate::scheduler::{Main, Parker, Patience, Shared, Worker};
+use crate::scheduler::{self, Main, Parker, Patience, Shared, Worker};
 use crate::task::{budget, trim_memory};
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -88,6 +88,7 @@ pub(super) fn on_this_thread<F: Future>(future: F) -> F::Output {
     loop {
         if thread.take_woken() {
             budget::refill();
+            scheduler::answers();
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 return output;
             }

@@ -8,6 +8,18 @@ use std::ptr::{self, null};
 thread_local! {
     // Without a destructor, so that wakes from other thread-locals' destructors find it.
     static CURRENT: Cell<*const Worker> = const { Cell::new(null()) };
+    /// See `answers`.
+    static ANSWERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread, which is no worker, has just been woken by one: what it pushes next is an answer.
+pub(crate) fn answers() {
+    ANSWERS.set(true);
+}
+
+/// Whether what this thread pushes now is an answer. Only the first push is.
+pub(super) fn take_answers() -> bool {
+    ANSWERS.replace(false)
 }
 
 /// Runs `f` with this thread's worker, if it is one of `scheduler`'s.

@@ -26,13 +26,14 @@ mod sleep;
 mod worker;
 
 pub(crate) use counters::Counters;
+pub(crate) use current::answers;
 pub(crate) use sleep::{Parker, Patience, Unpark};
 pub(crate) use worker::{Main, NoMain, Worker};
 
-use crate::primitives::CachePadded;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::primitives::deque::{Injector, Stealer};
 use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
+use crate::primitives::{CachePadded, spin_loop};
 use crate::task::{Ending, JoinHandle, Meta, Registry, Returns, RunToken, Schedule, TaskRef};
 use lifo_slot::LifoSlot;
 use sleep::Sleep;
@@ -98,6 +99,10 @@ struct Remote {
 /// Shards of the registry for threads that are no workers. One would do for a single spawning thread; with more than a
 /// few the locks would be spread thinner than the cores.
 const FOREIGN_SHARDS: usize = 4;
+
+/// Looks of an answering pusher before it wakes a worker while another is running: together a twentieth of what waking costs.
+/// With half as many, a worker is often still on its way; with more, an answer to a worker in a long poll costs more.
+const HESITATION: usize = 16;
 
 impl Shared {
     /// A scheduler, and its workers, which do nothing until somebody calls [`Worker::run`].
@@ -167,9 +172,27 @@ impl Shared {
     }
 
     fn push_from_outside(&self, token: RunToken) {
-        self.remote_schedules.fetch_add(1, PlainOrdering::Relaxed);
         self.injector.push(token);
-        self.notify();
+        // Behind the push: a read-modify-write is what the look at the sleepers needs there anyway.
+        self.remote_schedules.fetch_add(1, PlainOrdering::Relaxed);
+        if let Some(worker) = self.sleep.notify_behind_rmw(|| !(current::take_answers() && self.is_taken_soon())) {
+            self.unpark(worker);
+        }
+    }
+
+    /// Whether a worker that runs comes for what was just pushed on the injector.
+    ///
+    /// A thread that pushes in answer to a task that has just ended is often faster than the worker on its way back from that
+    /// task. A short look is much cheaper than to wake another worker for nothing.
+    #[cold]
+    fn is_taken_soon(&self) -> bool {
+        (0..HESITATION).any(|_| {
+            if !self.sleep.others_run() {
+                return false;
+            }
+            spin_loop();
+            self.injector.is_empty()
+        })
     }
 
     /// Steps 2 and 3 of pushing, in `sleep/README.md`.
