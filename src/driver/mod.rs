@@ -28,15 +28,14 @@ pub(crate) use reactor::Reactor;
 #[cfg(feature = "net")]
 pub(crate) use readiness::{Direction, Interest};
 
-use crate::primitives::{Condvar, Mutex, clock};
+use crate::primitives::plain::{AtomicU64, Ordering};
+use crate::primitives::{CachePadded, Condvar, Mutex, clock};
 use crate::task::wake_contained;
 use std::io;
 #[cfg(any(feature = "net", feature = "time"))]
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
-#[cfg(feature = "time")]
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use timers::Timers;
 
 /// See the module's page.
@@ -48,7 +47,14 @@ pub(crate) struct Driver {
     #[cfg(feature = "net")]
     reactor: Option<Arc<Reactor>>,
     bell: Bell,
+    started: Instant,
+    /// When a turn was last made, in nanoseconds since the start.
+    turned: CachePadded<AtomicU64>,
 }
+
+/// How long sockets and timers may wait behind workers that are all busy, if their polls are short. Longer would be felt;
+/// shorter makes the system call of a turn a visible part of the price of short polls.
+const TURN_INTERVAL: Duration = Duration::from_micros(50);
 
 #[derive(Debug)]
 struct Waiter {
@@ -89,6 +95,8 @@ impl Driver {
             #[cfg(feature = "net")]
             reactor,
             bell: Bell { rung: Mutex::new(false), ring: Condvar::new() },
+            started: clock::now(),
+            turned: CachePadded::new(AtomicU64::new(0)),
         })
     }
 
@@ -113,12 +121,18 @@ impl Driver {
         Some(Timer { driver: self.clone(), entry })
     }
 
-    /// Wakes what is due, without waiting. Does nothing if another thread waits or is at it.
+    /// Wakes what is due, without waiting. Does nothing if another thread waits or is at it, or was a moment ago.
     pub(crate) fn turn(&self) {
+        let now = clock::now().saturating_duration_since(self.started).as_nanos() as u64;
+        // Ordering: Relaxed; at worst there is a turn more.
+        if now.saturating_sub(self.turned.load(Ordering::Relaxed)) < TURN_INTERVAL.as_nanos() as u64 {
+            return;
+        }
         let Some(mut waiter) = self.waiter.try_lock() else {
             // The waiter may sleep until a deadline that it was told of, but it is not hindered by any task.
             return;
         };
+        self.turned.store(now, Ordering::Relaxed);
         self.poll(&mut waiter, Some(Duration::ZERO));
         let woken = self.collect(&mut waiter);
         drop(waiter);

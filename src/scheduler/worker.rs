@@ -59,8 +59,11 @@ pub(crate) struct Worker {
     pace: Pace,
     /// Polls from the LIFO slot in a row.
     lifo_run: Cell<u32>,
-    /// A task that came out of the deque has ended: what it wakes now goes there too.
-    in_line: Cell<bool>,
+    /// The LIFO slot is not used.
+    no_slot: bool,
+    /// What is woken now goes to the deque, not to the LIFO slot: always, in `Events`, or because a task that came out of the
+    /// deque has ended.
+    to_deque: Cell<bool>,
     /// What this worker put into its deque since it last told a sleeper.
     untold: Cell<Untold>,
     /// Counted as searching.
@@ -101,6 +104,7 @@ const LONGEST_LOOK: Duration = Duration::from_micros(8);
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, index: usize, queue: deque::Worker<RunToken>) -> Self {
         let seed = shared.config.seed.wrapping_add(index as u64);
+        let no_slot = !shared.config.lifo_slot;
         Worker {
             pace: Pace::new(shared.config.event_interval, shared.config.global_queue_interval),
             own: shared.workers[index].clone(),
@@ -108,7 +112,8 @@ impl Worker {
             index,
             queue,
             lifo_run: Cell::new(0),
-            in_line: Cell::new(false),
+            no_slot,
+            to_deque: Cell::new(no_slot),
             untold: Cell::new(Untold::Nothing),
             searching: Cell::new(false),
             appetite: Appetite::default(),
@@ -138,12 +143,19 @@ impl Worker {
     #[inline]
     pub(super) fn task_ended(&self) {
         self.counters().ended.add(1);
-        self.in_line.set(self.lifo_run.get() == 0);
+        if self.lifo_run.get() == 0 {
+            self.to_deque.set(true);
+        }
     }
 
     /// Takes a complete task that is at home elsewhere.
     pub(super) fn give_back(&self, task: Ending) {
         self.shared.registry.give_back(&mut self.returns.borrow_mut(), task);
+    }
+
+    fn set_in_events(&self, in_events: bool) {
+        self.in_events.set(in_events);
+        self.to_deque.set(in_events || self.no_slot);
     }
 
     fn send_home(&self) {
@@ -191,7 +203,7 @@ impl Worker {
         self.counters().begin_poll(token.id());
         budget::refill();
         let again = token.run();
-        self.in_line.set(false);
+        self.to_deque.set(self.no_slot);
         if let Some(token) = again {
             // Nobody is told if this worker runs it next. But what it woke into the slot comes first.
             self.queue.push(token);
@@ -203,7 +215,7 @@ impl Worker {
     #[inline]
     pub(super) fn push(&self, token: RunToken) {
         self.counters().local_schedules.add(1);
-        let to_queue = if self.shared.config.lifo_slot && !self.in_events.get() && !self.in_line.get() {
+        let to_queue = if !self.to_deque.get() {
             match self.own.lifo_slot.replace(token) {
                 Some(displaced) => displaced,
                 None => return,
@@ -373,12 +385,12 @@ impl Worker {
             return;
         }
         if let Some(events) = &self.shared.events {
-            self.in_events.set(true);
+            self.set_in_events(true);
             let waited = events.wait(&mut || {
                 self.shared.sleep.watches_events(self.index);
                 parker.begin_watch()
             });
-            self.in_events.set(false);
+            self.set_in_events(false);
             if waited {
                 parker.end_watch();
                 return;
@@ -392,9 +404,9 @@ impl Worker {
         self.send_home();
         self.shared.registry.collect(self.index);
         if let Some(events) = &self.shared.events {
-            self.in_events.set(true);
+            self.set_in_events(true);
             events.turn();
-            self.in_events.set(false);
+            self.set_in_events(false);
         }
     }
 
