@@ -19,6 +19,9 @@ pub mod task;
 #[cfg(feature = "time")]
 pub mod time;
 
+#[cfg(rt_count)]
+#[doc(hidden)]
+pub use primitives::counted::{Foreign, take_foreign};
 pub use task::spawn;
 
 #[cfg(feature = "macros")]

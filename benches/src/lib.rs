@@ -3,17 +3,22 @@
 //! | to see | run |
 //! |---|---|
 //! | a table of times and ratios, taken in turns | `cargo run --release -p rt-benches --bin compare` |
+//! | the ratios to tokio, as a drawing too | `cargo run --release -p rt-benches --bin compare -- --chart FILE.svg` |
+//! | what the processor does when there is little to do | `cargo run --release -p rt-benches --bin processor` |
 //! | criterion's statistics | `cargo bench -p rt-benches` |
 //! | that the benches still run | `cargo bench -p rt-benches -- --test` |
 //! | instructions per operation, on one worker | `benches/count.sh` (needs valgrind) |
+//! | whether `rt` takes more instructions than recorded | `benches/count.sh --check` |
+//! | the record brought up to date | `benches/count.sh --record` |
 //!
 //! A [`Workload`] is written once, against the trait [`Peer`], so that all peers do the same. Whoever reads the results
 //! should know:
 //!
 //! - Times of a machine that does other things prove nothing, and ratios of times that were taken one after the other
 //!   prove little. `compare` therefore goes round the peers, and takes the ratio within each round and then the median.
-//! - Each peer has two workers, and reactor and timers enabled, as in a server. The runtimes live side by side for the
-//!   whole run; those that are not being measured sleep.
+//! - Each peer has two workers, and reactor and timers enabled, as in a server. In `compare` the runtimes live side by
+//!   side for the whole run, and those that are not being measured sleep. What the kernel counts for a process, which is
+//!   memory, processor time and context switches, is taken in processes that have one runtime each.
 //! - Channels are tokio's for all, so that only the scheduler differs. On its own runtime they take part in tokio's
 //!   budget: a task that always finds something to receive gives way every 128 times. Elsewhere they do not.
 //! - smol is its parts: async-executor's `Executor`, in a static, run by threads in smol's `block_on`, which is what
@@ -21,14 +26,21 @@
 //! - Joining a task of `rt` or tokio yields a `Result`, which is unwrapped; smol's yields the output.
 
 mod peers;
+mod usage;
 mod workloads;
 
+pub mod chart;
 pub mod memory;
+pub mod processor;
+pub mod program;
+pub mod table;
 
 pub use peers::{Peers, Rt, Smol, Tokio};
+pub use usage::Usage;
 pub use workloads::Workload;
 
 use std::future::Future;
+use std::time::Duration;
 
 /// A runtime on which the workloads can run.
 pub trait Peer: Sized + 'static {
@@ -61,6 +73,9 @@ pub trait Peer: Sized + 'static {
 
     /// The runtime's own way of letting others run, or the nearest that it has.
     fn yield_now() -> impl Future<Output = ()> + Send;
+
+    /// Waits for that many ticks of the runtime's interval, of which the first comes at once.
+    fn ticks(period: Duration, count: u64) -> impl Future<Output = ()> + Send + 'static;
 
     /// The runtime's account of what it has done so far, if it keeps one.
     fn account(&self) -> Option<String> {

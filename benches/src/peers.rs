@@ -1,6 +1,7 @@
 //! The three runtimes.
 
 use crate::Peer;
+use smol::stream::StreamExt;
 use std::fmt;
 use std::future::{self, Future};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,6 +9,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// One of each, started.
 #[derive(Debug)]
@@ -87,6 +89,13 @@ impl Peer for Rt {
         rt::task::yield_now()
     }
 
+    async fn ticks(period: Duration, count: u64) {
+        let mut interval = rt::time::interval(period);
+        for _ in 0..count {
+            interval.tick().await;
+        }
+    }
+
     fn account(&self) -> Option<String> {
         Some(self.runtime.metrics().to_string())
     }
@@ -134,6 +143,13 @@ impl Peer for Tokio {
 
     fn yield_now() -> impl Future<Output = ()> + Send {
         tokio::task::yield_now()
+    }
+
+    async fn ticks(period: Duration, count: u64) {
+        let mut interval = tokio::time::interval(period);
+        for _ in 0..count {
+            interval.tick().await;
+        }
     }
 }
 
@@ -194,5 +210,12 @@ impl Peer for Smol {
 
     fn yield_now() -> impl Future<Output = ()> + Send {
         smol::future::yield_now()
+    }
+
+    async fn ticks(period: Duration, count: u64) {
+        let mut interval = smol::Timer::interval_at(Instant::now(), period);
+        for _ in 0..count {
+            interval.next().await;
+        }
     }
 }

@@ -3,11 +3,14 @@
 //!
 //! Two sets of atomics live here. [`atomic`] is what the protocols are made of: under the private cfg `rt_loom` these
 //! become loom's, and the production modules themselves run in the models. [`plain`] is for statistics and identifiers,
-//! which no protocol depends on and which may stand in statics.
+//! which no protocol depends on and which may stand in statics. Under the private cfg `rt_count` both, the locks and the
+//! deques count which cache lines change their writer.
 
 pub(crate) mod cell;
 pub(crate) mod clock;
 pub(crate) mod contain;
+#[cfg(rt_count)]
+pub(crate) mod counted;
 pub(crate) mod deque;
 pub(crate) mod planted;
 pub(crate) mod random;
@@ -17,10 +20,14 @@ pub(crate) use sync::{Condvar, Mutex, MutexGuard, spin_loop};
 
 /// The atomics of the protocols; loom's in a model.
 pub(crate) mod atomic {
+    #[cfg(rt_count)]
+    pub(crate) use super::counted::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
     #[cfg(rt_loom)]
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+    #[cfg(not(any(rt_loom, rt_count)))]
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
     #[cfg(not(rt_loom))]
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+    pub(crate) use std::sync::atomic::{Ordering, fence};
 
     /// A full fence, for a place where this thread has done some read-modify-write since the store that is to be ordered.
     ///
@@ -38,7 +45,11 @@ pub(crate) mod atomic {
 
 /// Atomics that no protocol depends on: counters, identifiers.
 pub(crate) mod plain {
-    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+    #[cfg(rt_count)]
+    pub(crate) use super::counted::{AtomicU32, AtomicU64, AtomicUsize};
+    #[cfg(not(rt_count))]
+    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
+    pub(crate) use std::sync::atomic::{Ordering, fence};
 }
 
 pub(crate) use crossbeam_utils::CachePadded;

@@ -1,7 +1,11 @@
 //! Locks: parking_lot's, or loom's behind the same interface.
 
+#[cfg(rt_count)]
+pub(crate) use super::counted::Mutex;
+#[cfg(not(any(rt_loom, rt_count)))]
+pub(crate) use parking_lot::Mutex;
 #[cfg(not(rt_loom))]
-pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+pub(crate) use parking_lot::{Condvar, MutexGuard};
 #[cfg(not(rt_loom))]
 pub(crate) use std::hint::spin_loop;
 

@@ -263,7 +263,7 @@ impl Builder {
         });
         let handle = Handle { inner };
         let kind = match self.flavor {
-            RuntimeFlavor::CurrentThread => Kind::CurrentThread(Core::new(cores.remove(0))),
+            RuntimeFlavor::CurrentThread => Kind::CurrentThread(Box::new(Core::new(cores.remove(0)))),
             RuntimeFlavor::MultiThread => Kind::MultiThread(start_workers(&handle, cores)?),
         };
         Ok(Runtime::new_with(handle, kind))

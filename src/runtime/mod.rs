@@ -53,7 +53,7 @@ pub struct Runtime {
 }
 
 enum Kind {
-    CurrentThread(Core),
+    CurrentThread(Box<Core>),
     MultiThread(Vec<thread::JoinHandle<()>>),
 }
 

@@ -373,8 +373,9 @@ where
 unsafe fn free<F: Future, S: Schedule>(header: NonNull<Header>) {
     // Of a task whose base reference ends, the output is gone and the join slot empty: what is left is in the header, and
     // runs no code of the user's when it is dropped.
-    // SAFETY: `from_raw` calls this only while the cell is alive and nobody else refers to it.
-    let drop_rest = |task: *mut Task<F, S>| unsafe { (&raw mut (*task).header).drop_in_place() };
+    // SAFETY: a pointer to a task is one to its header; `from_raw` calls this only while the cell is alive and nobody else
+    // refers to it.
+    let drop_rest = |task: *mut Task<F, S>| unsafe { task.cast::<Header>().drop_in_place() };
     // SAFETY: the pointer came from `reuse::into_raw` of this type, and the count is the caller's to give up.
     unsafe { reuse::from_raw(header.cast::<Task<F, S>>(), drop_rest) };
 }

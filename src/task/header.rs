@@ -55,7 +55,7 @@ pub(super) struct Header {
     meta: Meta,
     /// Set once by the registry, before anyone but the spawner sees the task.
     id: AtomicU64,
-    /// Which shard of the registry holds the life reference. Set with the id.
+    /// Which shard of the registry the task is in. Set with the id.
     shard: AtomicU32,
     /// Where in the shard. Once the task is on the shard's return list: the next one on that list; see
     /// [`registry`](super::registry).
@@ -192,7 +192,7 @@ impl RunToken {
     }
 
     fn header(&self) -> &Header {
-        // SAFETY: the token exists, so the task is not complete and its life reference keeps the cell alive.
+        // SAFETY: the token exists, so the task is not complete, and the base reference keeps the cell alive.
         unsafe { self.0.as_ref() }
     }
 

@@ -5,8 +5,8 @@
 //! Noise that comes and goes within seconds touches all peers of a repetition alike, so the ratio is taken within each
 //! repetition; the table has the median of those. A median of the times stands beside it only to tell the size.
 
-use rt_benches::{Peer, Peers, Rt, Smol, Tokio, Workload, median, memory};
-use std::process::{Command, ExitCode};
+use rt_benches::{Peer, Peers, Rt, Smol, Tokio, Workload, chart, median, memory, program, table};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 const HELP: &str = "\
@@ -17,6 +17,7 @@ Times of the same work on rt, tokio and smol, taken in turns, in ns per operatio
   --only NAME   workloads whose name contains NAME; may be given more than once
   --quick       only see that everything runs: 3 short repetitions
   --markdown    print the table as markdown
+  --chart FILE  also draw the ratios to tokio, as SVG
   --account     print rt's metrics at the end, of all that it did in this process
   --help        this, and the names of the workloads";
 
@@ -37,6 +38,7 @@ struct Options {
     repetition: Duration,
     only: Vec<String>,
     markdown: bool,
+    chart: Option<String>,
     account: bool,
 }
 
@@ -48,15 +50,16 @@ enum Task {
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
     let (mut repetitions, mut workers, mut quick) = (None, WORKERS, false);
-    let (mut only, mut markdown, mut account) = (Vec::new(), false, false);
+    let (mut only, mut markdown, mut chart, mut account) = (Vec::new(), false, None, false);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
-            "--reps" => repetitions = Some(count(&argument, &value()?)?),
-            "--workers" => workers = count(&argument, &value()?)?,
+            "--reps" => repetitions = Some(program::count(&argument, &value()?)?),
+            "--workers" => workers = program::count(&argument, &value()?)?,
             "--only" => only.push(value()?),
             "--quick" => quick = true,
             "--markdown" => markdown = true,
+            "--chart" => chart = Some(value()?),
             "--account" => account = true,
             "--help" | "-h" => return Ok(Task::Help),
             MEMORY_OF => return Ok(Task::MemoryOf(value()?)),
@@ -65,11 +68,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
     }
     let (usual_repetitions, repetition) = if quick { (3, QUICK_REPETITION) } else { (9, REPETITION) };
     let repetitions = repetitions.unwrap_or(usual_repetitions);
-    Ok(Task::Compare(Options { repetitions, workers, repetition, only, markdown, account }))
-}
-
-fn count(argument: &str, value: &str) -> Result<usize, String> {
-    value.parse().ok().filter(|&count| count > 0).ok_or(format!("{argument} needs a number above 0"))
+    Ok(Task::Compare(Options { repetitions, workers, repetition, only, markdown, chart, account }))
 }
 
 fn main() -> ExitCode {
@@ -115,12 +114,22 @@ fn compare(options: &Options) -> Result<(), String> {
         rows.push(Row::of_memory(repetitions)?);
     }
 
-    let cells: Vec<_> = rows.iter().map(Row::cells).collect();
-    println!("{}", if options.markdown { markdown(&cells) } else { plain(&cells) });
+    if options.markdown {
+        // Without the names for the command line.
+        let cells: Vec<_> = rows.iter().map(|row| row.cells().split_off(1)).collect();
+        println!("{}", table::markdown(&HEADS[1..], &cells, TEXT_COLUMNS - 1));
+    } else {
+        let cells: Vec<_> = rows.iter().map(Row::cells).collect();
+        println!("{}", table::plain(&HEADS, &cells, TEXT_COLUMNS));
+    }
     if options.account
         && let Some(account) = peers.rt.account()
     {
         println!("\n{account}");
+    }
+    if let Some(file) = &options.chart {
+        let rows: Vec<_> = rows.iter().map(Row::for_chart).collect();
+        std::fs::write(file, chart::svg(&rows)).map_err(|error| format!("the chart cannot be written: {error}"))?;
     }
     Ok(())
 }
@@ -167,9 +176,18 @@ impl Row {
         median(self.repetitions.iter().map(of))
     }
 
-    fn cells(&self) -> [String; COLUMNS] {
+    fn for_chart(&self) -> chart::Row {
+        chart::Row {
+            // A ratio of times has no unit.
+            label: self.operation.strip_suffix(", ns").unwrap_or(&self.operation).to_owned(),
+            rt: self.median(|repetition| repetition.rt / repetition.tokio),
+            smol: self.median(|repetition| repetition.smol / repetition.tokio),
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
         let size = |value: f64| if value < 100.0 { format!("{value:.1}") } else { format!("{value:.0}") };
-        [
+        vec![
             self.name.to_owned(),
             self.operation.clone(),
             size(self.median(|repetition| repetition.rt)),
@@ -223,38 +241,9 @@ fn print_memory_of(peer: &str) -> Result<(), String> {
 
 /// Bytes per task, measured in a process that does nothing else.
 fn memory_of(peer: &str) -> Result<f64, String> {
-    let program = std::env::current_exe().map_err(|error| format!("this program does not find itself: {error}"))?;
-    let output = Command::new(program).args([MEMORY_OF, peer]).output();
-    let output = output.map_err(|error| format!("this program cannot call itself: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse().map_err(|_| {
-        format!("no memory of {peer} ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim())
-    })
+    Ok(program::numbers_of_child(&[MEMORY_OF, peer])?[0])
 }
 
-const COLUMNS: usize = 7;
 /// Names and operations, which are text; the rest are numbers.
 const TEXT_COLUMNS: usize = 2;
-const HEADS: [&str; COLUMNS] = ["workload", "operation", Rt::NAME, Tokio::NAME, Smol::NAME, "rt/tokio", "rt/smol"];
-
-fn plain(rows: &[[String; COLUMNS]]) -> String {
-    let heads = HEADS.map(str::to_owned);
-    let width = |column: usize| rows.iter().chain([&heads]).map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: [usize; COLUMNS] = std::array::from_fn(width);
-    let line = |row: &[String; COLUMNS]| {
-        let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
-            if column < TEXT_COLUMNS { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-        });
-        cells.collect::<Vec<_>>().join("  ")
-    };
-    [&heads].into_iter().chain(rows).map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// Without the names for the command line.
-fn markdown(rows: &[[String; COLUMNS]]) -> String {
-    let line = |cells: &[String]| format!("| {} |", cells.join(" | "));
-    let heads = line(&HEADS.map(str::to_owned)[1..]);
-    let rule = format!("|---|{}", "---:|".repeat(COLUMNS - TEXT_COLUMNS));
-    let rows = rows.iter().map(|row| line(&row[1..]));
-    [heads, rule].into_iter().chain(rows).collect::<Vec<_>>().join("\n")
-}
+const HEADS: [&str; 7] = ["workload", "operation", Rt::NAME, Tokio::NAME, Smol::NAME, "rt/tokio", "rt/smol"];

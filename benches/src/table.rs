@@ -1,0 +1,43 @@
+//! Tables as text. The first columns are text, the rest are numbers.
+
+/// For a terminal: columns as wide as their widest cell.
+pub fn plain(heads: &[&str], rows: &[Vec<String>], text_columns: usize) -> String {
+    let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
+    let lines = || [&heads].into_iter().chain(rows);
+    let widths: Vec<usize> =
+        (0..heads.len()).map(|column| lines().map(|line| line[column].len()).max().unwrap_or(0)).collect();
+    let line = |line: &Vec<String>| {
+        let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            if column < text_columns { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        cells.collect::<Vec<_>>().join("  ")
+    };
+    lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// For a document.
+pub fn markdown(heads: &[&str], rows: &[Vec<String>], text_columns: usize) -> String {
+    let heads_line = format!("| {} |", heads.join(" | "));
+    let rule = format!("|{}{}", "---|".repeat(text_columns), "---:|".repeat(heads.len() - text_columns));
+    let rows = rows.iter().map(|row| format!("| {} |", row.join(" | ")));
+    [heads_line, rule].into_iter().chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{markdown, plain};
+
+    fn rows() -> Vec<Vec<String>> {
+        vec![vec!["spawn".to_owned(), "7".to_owned()], vec!["yield".to_owned(), "12.5".to_owned()]]
+    }
+
+    #[test]
+    fn in_a_plain_table_text_is_at_the_left_and_numbers_at_the_right() {
+        assert_eq!(plain(&["work", "rt"], &rows(), 1), "work     rt\nspawn     7\nyield  12.5");
+    }
+
+    #[test]
+    fn markdown_aligns_by_its_rule() {
+        assert_eq!(markdown(&["work", "rt"], &rows(), 1), "| work | rt |\n|---|---:|\n| spawn | 7 |\n| yield | 12.5 |");
+    }
+}
