@@ -194,7 +194,8 @@ impl Builder {
         self
     }
 
-    /// A busy worker looks at sockets and timers after so many polls. Default: 61.
+    /// A busy worker looks at sockets and timers after so many polls, unless some worker did within the last 50 us.
+    /// Default: 61.
     ///
     /// # Panics
     ///

@@ -293,8 +293,15 @@ impl Worker {
             }
             self.searching.set(true);
         }
+        // One nap at most, or a worker that finds little with each of many peers would take one for each.
+        let napped = Cell::new(false);
+        let nap = |appetite: &Appetite| {
+            if !napped.replace(true) {
+                appetite.nap();
+            }
+        };
         for pass in 1..=SEARCH_PASSES {
-            if let Some(token) = self.take_part().or_else(|| self.steal(pass == SEARCH_PASSES)) {
+            if let Some(token) = self.take_part(nap).or_else(|| self.steal(pass == SEARCH_PASSES, nap)) {
                 return Some(token);
             }
             if pass < SEARCH_PASSES {
@@ -305,17 +312,17 @@ impl Worker {
     }
 
     /// Takes from the injector what is not left to others.
-    fn take_part(&self) -> Option<RunToken> {
+    fn take_part(&self, nap: impl Fn(&Appetite)) -> Option<RunToken> {
         if self.shared.injector.is_empty() {
             return None;
         }
         if self.shared.sleep.others_run() {
-            self.outside.nap();
+            nap(&self.outside);
         }
         self.take_injected()
     }
 
-    fn steal(&self, slots_too: bool) -> Option<RunToken> {
+    fn steal(&self, slots_too: bool, nap: impl Fn(&Appetite)) -> Option<RunToken> {
         let workers = &self.shared.workers;
         let start = self.random.borrow_mut().usize(..workers.len());
         let victims = || (start..workers.len()).chain(0..start).filter(|&victim| victim != self.index);
@@ -325,7 +332,7 @@ impl Worker {
             if stealer.is_empty() {
                 return None;
             }
-            self.appetite.nap();
+            nap(&self.appetite);
             settle(|| stealer.steal_batch_with_limit_and_pop(&self.queue, self.appetite.limit()))
         });
         if let Some(token) = stolen {
