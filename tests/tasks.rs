@@ -1312,3 +1312,58 @@ fn yield_now_in_block_on_lets_the_tasks_run() {
         });
     });
 }
+
+#[test]
+fn who_joins_many_tasks_in_order_is_not_polled_for_each_of_them() {
+    const TASKS: usize = 50;
+    within(SOON, || {
+        for runtime in [current(), multi(1)] {
+            let polls = Arc::new(AtomicUsize::new(0));
+            let counted = polls.clone();
+            let parent = runtime.spawn(async move {
+                let children: Vec<_> = (0..TASKS).map(|child| rt::spawn(async move { child })).collect();
+                let mut joining = pin!(async {
+                    for (expected, child) in children.into_iter().enumerate() {
+                        assert_eq!(child.await.unwrap(), expected);
+                    }
+                });
+                poll_fn(|cx| {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    joining.as_mut().poll(cx)
+                })
+                .await;
+            });
+            runtime.block_on(parent).unwrap();
+            let polls = polls.load(Ordering::Relaxed);
+            assert!(polls <= TASKS / 5, "{polls} polls to join {TASKS} tasks");
+        }
+    });
+}
+
+#[test]
+fn tasks_that_end_far_from_where_they_were_spawned_leave_nothing_behind() {
+    const TASKS: usize = 300;
+    within(SOON, || {
+        let runtime = multi(2);
+        let drops = DropCounter::new();
+        // Spawned by a plain thread, ended by workers; some handles are dropped at once, some before the output is taken,
+        // some after.
+        let handles: Vec<_> = (0..TASKS)
+            .map(|_| {
+                let guard = drops.guard();
+                runtime.spawn(async move { guard })
+            })
+            .enumerate()
+            .filter_map(|(number, handle)| (number % 3 != 0).then_some(handle))
+            .collect();
+        eventually(SOON, || runtime.metrics().num_alive_tasks() == 0);
+        for (number, handle) in handles.into_iter().enumerate() {
+            if number % 2 == 0 {
+                drop(runtime.block_on(handle).unwrap());
+            }
+        }
+        eventually(SOON, || drops.drops() == TASKS);
+        drop(runtime);
+        assert_eq!(drops.drops(), TASKS);
+    });
+}
