@@ -103,12 +103,43 @@ pub fn take_foreign() -> Vec<(String, Foreign)> {
     taken.into_iter().map(|(place, foreign)| (format!("{}:{}", place.file(), place.line()), foreign)).collect()
 }
 
+macro_rules! operations {
+    ($value:ty: $($operation:ident)*) => {
+        $(
+            #[track_caller]
+            pub(crate) fn $operation(&self, value: $value, ordering: Ordering) -> $value {
+                writes(self);
+                self.0.$operation(value, ordering)
+            }
+        )*
+    };
+}
+
+macro_rules! exchanges {
+    ($value:ty: $($operation:ident)*) => {
+        $(
+            #[track_caller]
+            pub(crate) fn $operation(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                writes(self);
+                self.0.$operation(current, new, success, failure)
+            }
+        )*
+    };
+}
+
 macro_rules! counted {
-    ($name:ident $(<$type:ident>)?, $value:ty) => {
+    ($name:ident $(<$type:ident>)?, $value:ty $(, $integer:ident)*) => {
         #[derive(Debug, Default)]
         #[repr(transparent)]
         pub(crate) struct $name $(<$type>)? (std::sync::atomic::$name $(<$type>)?);
 
+        // The runtime does not use all of them on all types.
         #[allow(dead_code)]
         impl $(<$type>)? $name $(<$type>)? {
             pub(crate) const fn new(value: $value) -> Self {
@@ -128,88 +159,28 @@ macro_rules! counted {
             }
 
             #[track_caller]
-            pub(crate) fn swap(&self, value: $value, ordering: Ordering) -> $value {
-                writes(self);
-                self.0.swap(value, ordering)
-            }
-
-            #[track_caller]
-            pub(crate) fn compare_exchange(
-                &self,
-                current: $value,
-                new: $value,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$value, $value> {
-                writes(self);
-                self.0.compare_exchange(current, new, success, failure)
-            }
-
-            #[track_caller]
-            pub(crate) fn compare_exchange_weak(
-                &self,
-                current: $value,
-                new: $value,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$value, $value> {
-                writes(self);
-                self.0.compare_exchange_weak(current, new, success, failure)
-            }
-        }
-    };
-}
-
-macro_rules! counted_integer {
-    ($name:ident, $value:ty) => {
-        counted!($name, $value);
-
-        #[allow(dead_code)]
-        impl $name {
-            #[track_caller]
-            pub(crate) fn fetch_add(&self, value: $value, ordering: Ordering) -> $value {
-                writes(self);
-                self.0.fetch_add(value, ordering)
-            }
-
-            #[track_caller]
-            pub(crate) fn fetch_sub(&self, value: $value, ordering: Ordering) -> $value {
-                writes(self);
-                self.0.fetch_sub(value, ordering)
-            }
-
-            #[track_caller]
-            pub(crate) fn fetch_or(&self, value: $value, ordering: Ordering) -> $value {
-                writes(self);
-                self.0.fetch_or(value, ordering)
-            }
-
-            #[track_caller]
-            pub(crate) fn fetch_and(&self, value: $value, ordering: Ordering) -> $value {
-                writes(self);
-                self.0.fetch_and(value, ordering)
-            }
-
-            #[track_caller]
             pub(crate) fn fetch_update(
                 &self,
                 set: Ordering,
                 fetch: Ordering,
-                f: impl FnMut($value) -> Option<$value>,
+                update: impl FnMut($value) -> Option<$value>,
             ) -> Result<$value, $value> {
                 writes(self);
-                self.0.fetch_update(set, fetch, f)
+                self.0.fetch_update(set, fetch, update)
             }
+
+            operations!($value: swap $($integer)*);
+            exchanges!($value: compare_exchange compare_exchange_weak);
         }
     };
 }
 
 counted!(AtomicBool, bool);
 counted!(AtomicPtr<T>, *mut T);
-counted_integer!(AtomicU8, u8);
-counted_integer!(AtomicU32, u32);
-counted_integer!(AtomicU64, u64);
-counted_integer!(AtomicUsize, usize);
+counted!(AtomicU8, u8, fetch_add, fetch_sub, fetch_or, fetch_and);
+counted!(AtomicU32, u32, fetch_add, fetch_sub, fetch_or, fetch_and);
+counted!(AtomicU64, u64, fetch_add, fetch_sub, fetch_or, fetch_and);
+counted!(AtomicUsize, usize, fetch_add, fetch_sub, fetch_or, fetch_and);
 
 /// parking_lot's, with the lock's word counted when it is taken.
 #[derive(Debug, Default)]
