@@ -1154,3 +1154,26 @@ fn an_output_that_nobody_has_taken_is_dropped_once_with_its_handle_after_the_run
         assert_eq!(counter.drops(), 10);
     });
 }
+
+#[test]
+fn tasks_that_are_refused_do_not_change_the_count_of_those_that_are_alive() {
+    within(4 * SOON, || {
+        let gate = Gate::new();
+        let _open = OpenOnDrop(gate.clone());
+        let runtime = multi(2);
+        let stuck = gate.clone();
+        runtime.spawn(async move { stuck.pass() });
+        gate.await_waiting(1);
+        let (handle, metrics) = (runtime.handle().clone(), runtime.metrics());
+        runtime.shutdown_background();
+        await_closed(&handle);
+        let spawned = metrics.spawned_tasks_count();
+        for _ in 0..10 {
+            assert!(handle.spawn(pending::<()>()).is_finished());
+        }
+        assert_eq!(metrics.num_alive_tasks(), 1);
+        assert_eq!(metrics.spawned_tasks_count(), spawned);
+        gate.open();
+        eventually(SOON, || metrics.num_alive_tasks() == 0);
+    });
+}

@@ -88,8 +88,10 @@ pub(super) fn on_this_thread<F: Future>(future: F) -> F::Output {
     loop {
         if thread.take_woken() {
             budget::refill();
-            scheduler::answers();
-            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            scheduler::set_answers(true);
+            let polled = future.as_mut().poll(&mut cx);
+            scheduler::set_answers(false);
+            if let Poll::Ready(output) = polled {
                 return output;
             }
             continue;

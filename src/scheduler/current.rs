@@ -8,16 +8,16 @@ use std::ptr::{self, null};
 thread_local! {
     // Without a destructor, so that wakes from other thread-locals' destructors find it.
     static CURRENT: Cell<*const Worker> = const { Cell::new(null()) };
-    /// See `answers`.
+    /// See `set_answers`.
     static ANSWERS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// This thread, which is no worker, has just been woken by one: what it pushes next is an answer.
-pub(crate) fn answers() {
-    ANSWERS.set(true);
+/// Says that this thread, which is no worker, has just been woken: what it pushes first is an answer. Or that this is over.
+pub(crate) fn set_answers(answers: bool) {
+    ANSWERS.set(answers);
 }
 
-/// Whether what this thread pushes now is an answer. Only the first push is.
+/// Whether what this thread pushes now is an answer. It is so once: whoever answers with many tasks does not wait for one.
 pub(super) fn take_answers() -> bool {
     ANSWERS.replace(false)
 }

@@ -26,7 +26,7 @@ mod sleep;
 mod worker;
 
 pub(crate) use counters::Counters;
-pub(crate) use current::answers;
+pub(crate) use current::set_answers;
 pub(crate) use sleep::{Parker, Patience, Unpark};
 pub(crate) use worker::{Main, NoMain, Worker};
 
@@ -45,7 +45,7 @@ use std::sync::Arc;
 
 /// What wakes tasks from outside, as a worker sees it: sockets and timers.
 pub(crate) trait Events: Send + Sync + 'static {
-    /// Wakes what is due, without waiting. Does nothing if another thread is at it.
+    /// Wakes what is due, without waiting. Does nothing if another thread is at it, or was a moment ago.
     fn turn(&self);
 
     /// Waits until something is due, wakes it, and returns true. Returns false at once if another thread waits already.
@@ -173,8 +173,9 @@ impl Shared {
 
     fn push_from_outside(&self, token: RunToken) {
         self.injector.push(token);
-        // Behind the push: a read-modify-write is what the look at the sleepers needs there anyway.
-        self.remote_schedules.fetch_add(1, PlainOrdering::Relaxed);
+        // A read-modify-write behind the push is what the look at the sleepers needs anyway.
+        // Ordering: Release keeps it behind.
+        self.remote_schedules.fetch_add(1, PlainOrdering::Release);
         if let Some(worker) = self.sleep.notify_behind_rmw(|| !(current::take_answers() && self.is_taken_soon())) {
             self.unpark(worker);
         }
@@ -187,7 +188,7 @@ impl Shared {
     #[cold]
     fn is_taken_soon(&self) -> bool {
         (0..HESITATION).any(|_| {
-            if !self.sleep.others_run() {
+            if !self.sleep.anyone_runs() {
                 return false;
             }
             spin_loop();
@@ -268,10 +269,11 @@ impl Shared {
 
     /// How many tasks have not ended, about.
     pub(crate) fn alive(&self) -> usize {
-        // These first, or tasks that are spawned and end meanwhile would be subtracted without having been added.
+        // These first, or tasks that are spawned and end meanwhile would be subtracted without having been added. A task that
+        // was refused ends too.
         let inside: u64 = self.workers.iter().map(|worker| worker.counters.ended.get()).sum();
         let ended = inside + self.ended_outside.load(PlainOrdering::Relaxed);
-        self.registry.spawned().saturating_sub(ended) as usize
+        self.registry.made().saturating_sub(ended) as usize
     }
 
     pub(crate) fn counters(&self, worker: usize) -> &Counters {

@@ -316,7 +316,7 @@ impl Worker {
         if self.shared.injector.is_empty() {
             return None;
         }
-        if self.shared.sleep.others_run() {
+        if self.shared.sleep.anyone_runs() {
             nap(&self.outside);
         }
         self.take_injected()

@@ -169,7 +169,12 @@ impl Registry {
         (0..self.shards.len()).all(|shard| self.lock(shard).is_empty())
     }
 
-    /// How many tasks were ever spawned.
+    /// How many tasks were ever made: those that were taken in, and those that were refused.
+    pub(crate) fn made(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.live.lock().ids.drawn()).sum()
+    }
+
+    /// How many tasks were ever taken in.
     pub(crate) fn spawned(&self) -> u64 {
         let spawned = |live: &Live| live.ids.drawn() - live.refused;
         self.shards.iter().map(|shard| spawned(&shard.live.lock())).sum()

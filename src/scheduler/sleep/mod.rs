@@ -52,8 +52,8 @@ impl Sleep {
         &self.parkers[worker]
     }
 
-    /// Steps 2 and 3 of pushing: returns a worker to unpark. It counts as searching from now on. Nobody is to be woken if
-    /// `is_work_left` says so, which is asked last.
+    /// Steps 2 and 3 of pushing: returns a worker to unpark. It counts as searching from now on. `is_work_left` is asked only
+    /// when there is somebody to wake.
     #[inline]
     pub(crate) fn notify(&self, is_work_left: impl FnOnce() -> bool) -> Option<usize> {
         if planted::keeps(Step::PusherFences) {
@@ -63,7 +63,7 @@ impl Sleep {
         self.notify_cheaply(is_work_left)
     }
 
-    /// Steps 2 and 3 of pushing, for a worker that has taken its next task since it pushed.
+    /// Steps 2 and 3 of pushing, for a thread that has done a read-modify-write since it pushed: a worker took its next task.
     #[inline]
     pub(crate) fn notify_behind_rmw(&self, is_work_left: impl FnOnce() -> bool) -> Option<usize> {
         if planted::keeps(Step::PusherFences) {
@@ -163,7 +163,7 @@ impl Sleep {
     }
 
     /// Whether some worker neither sleeps nor searches.
-    pub(crate) fn others_run(&self) -> bool {
+    pub(crate) fn anyone_runs(&self) -> bool {
         self.idle.idle() < self.parkers.len()
     }
 
