@@ -6,11 +6,15 @@
 //!
 //! Threads are started when a closure is queued and nobody is idle, up to the limit; a thread that had nothing to do for
 //! the keep-alive time ends.
+//!
+//! The threads also do *errands* for the scheduler: each is a spare worker at work. An errand takes an idle thread or a new one, and the
+//! thread does not count against the limit meanwhile.
 
 use crate::primitives::plain::{AtomicUsize, Ordering};
 use crate::primitives::{Condvar, Mutex, clock};
 use crate::task::{Ending, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef};
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -36,17 +40,27 @@ pub(crate) struct Pool {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<(RunToken, TaskRef)>,
+    errands: Vec<Errand>,
     /// Threads that take closures.
     threads: usize,
     /// Those, and the ones that only have the user's hook to run.
     alive: usize,
     idle: usize,
-    /// Idle threads that were told of a closure and have not taken it yet.
+    /// Idle threads that were told of a closure or an errand and have not taken it yet.
     told: usize,
     closed: bool,
     /// What each busy thread runs, by the number of the thread.
     running: HashMap<usize, TaskRef>,
     next_thread: usize,
+}
+
+/// A spare worker's life on a thread of the pool.
+struct Errand(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Errand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Errand")
+    }
 }
 
 /// What became of a closure that was to be queued.
@@ -156,10 +170,54 @@ impl Pool {
         Queued::Refused(std::mem::take(&mut state.queue), error)
     }
 
-    /// The life of a thread.
+    /// Runs an errand on an idle thread, or on a new one. Also after the pool was closed.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it refuses a thread. The errand is dropped then.
+    pub(crate) fn lend(self: &Arc<Self>, errand: Box<dyn FnOnce() + Send>, start: StartThread<'_>) -> io::Result<()> {
+        let mut state = self.state.lock();
+        if state.idle > state.told {
+            state.errands.push(Errand(errand));
+            state.told += 1;
+            self.queued.notify_one();
+            return Ok(());
+        }
+        state.alive += 1;
+        let number = state.next_thread;
+        state.next_thread += 1;
+        drop(state);
+        let pool = self.clone();
+        let body = move || {
+            errand();
+            if pool.join_in(&mut pool.state.lock()) {
+                pool.work(number);
+            }
+        };
+        start(Box::new(body), Ended(self.clone()))
+    }
+
+    /// A thread that comes from an errand takes closures, unless there are enough that do.
+    fn join_in(&self, state: &mut State) -> bool {
+        let wanted = state.threads < self.max_threads && !state.closed;
+        state.threads += usize::from(wanted);
+        wanted
+    }
+
+    /// The life of a thread that takes closures.
     fn work(&self, number: usize) {
         let mut state = self.state.lock();
         loop {
+            if let Some(Errand(errand)) = state.errands.pop() {
+                state.threads -= 1;
+                drop(state);
+                errand();
+                state = self.state.lock();
+                if !self.join_in(&mut state) {
+                    return;
+                }
+                continue;
+            }
             if let Some((token, task)) = state.queue.pop_front() {
                 state.running.insert(number, task);
                 drop(state);

@@ -12,7 +12,7 @@
 //!
 //! Whoever gets the lock of [`Driver::wait`], and nobody waits for that lock. The waiter turns events and due timers into a
 //! list of wakers, **gives the lock back, and wakes them then**: no task ever runs under it, so none can hold sockets or
-//! timers hostage. While all workers are busy, each of them makes a [`turn`](Driver::turn) now and then.
+//! timers hostage. While all workers are busy, each of them makes a [`turn`](Driver::turn) now and then, and so does the monitor.
 
 #[cfg(feature = "net")]
 mod reactor;
@@ -121,22 +121,23 @@ impl Driver {
         Some(Timer { driver: self.clone(), entry })
     }
 
-    /// Wakes what is due, without waiting. Does nothing if another thread waits or is at it, or was a moment ago.
-    pub(crate) fn turn(&self) {
+    /// Wakes what is due, without waiting. False: it has done nothing, because another thread waits or is at it, or was a moment ago.
+    pub(crate) fn turn(&self) -> bool {
         let now = clock::now().saturating_duration_since(self.started).as_nanos() as u64;
         // Ordering: Relaxed; at worst there is a turn more.
         if now.saturating_sub(self.turned.load(Ordering::Relaxed)) < TURN_INTERVAL.as_nanos() as u64 {
-            return;
+            return false;
         }
         let Some(mut waiter) = self.waiter.try_lock() else {
             // The waiter may sleep until a deadline that it was told of, but it is not hindered by any task.
-            return;
+            return false;
         };
         self.turned.store(now, Ordering::Relaxed);
         self.poll(&mut waiter, Some(Duration::ZERO));
         let woken = self.collect(&mut waiter);
         drop(waiter);
         self.wake(woken);
+        true
     }
 
     /// Waits until something is due, and wakes it. Returns false at once if another thread waits already.

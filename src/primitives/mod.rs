@@ -6,6 +6,7 @@
 //! which no protocol depends on and which may stand in statics. Under the private cfg `rt_count` both, the locks and the
 //! deques count which cache lines change their writer.
 
+pub(crate) mod backtrace;
 pub(crate) mod cell;
 pub(crate) mod clock;
 pub(crate) mod contain;
@@ -21,11 +22,11 @@ pub(crate) use sync::{Condvar, Mutex, MutexGuard, spin_loop};
 /// The atomics of the protocols; loom's in a model.
 pub(crate) mod atomic {
     #[cfg(rt_count)]
-    pub(crate) use super::counted::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
+    pub(crate) use super::counted::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64};
     #[cfg(rt_loom)]
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
     #[cfg(not(any(rt_loom, rt_count)))]
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64};
     #[cfg(not(rt_loom))]
     pub(crate) use std::sync::atomic::{Ordering, fence};
 
@@ -46,9 +47,9 @@ pub(crate) mod atomic {
 /// Atomics that no protocol depends on: counters, identifiers.
 pub(crate) mod plain {
     #[cfg(rt_count)]
-    pub(crate) use super::counted::{AtomicU32, AtomicU64, AtomicUsize};
+    pub(crate) use super::counted::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
     #[cfg(not(rt_count))]
-    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
     pub(crate) use std::sync::atomic::{Ordering, fence};
 }
 

@@ -44,6 +44,12 @@ pub(crate) enum Step {
     /// The thread about to wait fences between announcing until when and its last look at the deadlines (timers).
     #[cfg(feature = "time")]
     WaiterFences,
+    /// The monitor fences between its verdict on a poll and its look whether that poll has ended (verdicts).
+    VerdictFences,
+    /// The monitor fences between saying that it sleeps and its look whether somebody is at work (vigil).
+    MonitorFences,
+    /// A worker that was woken fences between leaving the sleepers and its look at the monitor (vigil).
+    WokenFences,
     /// A thief takes the LIFO slot with a compare-and-swap (LIFO slot).
     ThiefCompares,
 }

@@ -7,7 +7,7 @@ use super::Handle;
 use super::context::{self, AsyncGuard, EnterGuard};
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
-use crate::scheduler::{self, Main, Parker, Patience, Shared, Worker};
+use crate::scheduler::{self, Blocking, Main, Parker, Patience, Shared, Worker};
 use crate::task::{budget, trim_memory};
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -15,20 +15,35 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-/// Enters the runtime and marks the thread as polling futures.
+/// Enters the runtime and marks the thread as polling futures. Others take its place if it is a worker.
 ///
 /// # Panics
 ///
-/// If it does so already.
+/// If it polls futures of a current-thread runtime already.
 #[track_caller]
-pub(super) fn begin(handle: &Handle) -> (AsyncGuard, EnterGuard<'_>) {
-    if context::is_async() {
+pub(super) fn begin(handle: &Handle) -> (AsyncGuard, EnterGuard<'_>, Blocking) {
+    if context::must_not_block() {
         panic!(
-            "`block_on` was called on a thread that is polling futures, which would make everything else on it wait: use \
-             `.await`, or `spawn_blocking` for code that must block"
+            "`block_on` was called on a thread that is polling futures of a current-thread runtime, which would make everything \
+             else on it wait: use `.await`, or `spawn_blocking` for code that must block"
         );
     }
-    (context::begin_async(), handle.enter())
+    (context::begin_async(handle.runtime_flavor()), handle.enter(), Blocking::begin())
+}
+
+/// See [`rt::task::block_in_place`](crate::task::block_in_place).
+#[track_caller]
+pub(super) fn in_place<R>(closure: impl FnOnce() -> R) -> R {
+    if context::must_not_block() {
+        panic!(
+            "`block_in_place` was called on a thread that is polling futures of a current-thread runtime, where nobody can take \
+             its place: use `spawn_blocking`, or a multi-thread runtime"
+        );
+    }
+    let _blocking = Blocking::begin();
+    let _budget = budget::scope();
+    budget::lift();
+    closure()
 }
 
 /// Wakes a thread in `block_on`.

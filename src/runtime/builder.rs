@@ -1,13 +1,13 @@
 //! How a runtime is configured.
 
 use super::block_on::Core;
-use super::handle::{DEFAULT_NAME, Handle, Inner, RuntimeFlavor, Threads};
-use super::{Kind, Runtime, context};
+use super::handle::{Handle, Inner, RuntimeFlavor};
+use super::threads::{DEFAULT_NAME, Look, Starter, Threads};
+use super::{Kind, Runtime};
 use crate::blocking::Pool;
 use crate::driver::Driver;
-use crate::primitives::plain::{AtomicUsize, Ordering};
-use crate::primitives::{Condvar, Mutex, random};
-use crate::scheduler::{Config, Events, Hook, NoMain, Shared, Worker};
+use crate::primitives::{Mutex, random};
+use crate::scheduler::{Config, Events, Hook, Shared, Stall, Tuning, Worker};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -40,6 +40,7 @@ pub struct Builder {
     keep_alive: Duration,
     event_interval: u32,
     global_queue_interval: u32,
+    stalls: Tuning,
 }
 
 /// Beyond this a worker count is a mistake: a thread each, and no machine to run them.
@@ -48,6 +49,14 @@ const MAX_WORKERS: usize = 4096;
 /// A prime, so that it does not beat with task counts that are powers of two. Half of it doubles the price of looking; twice
 /// as much lets sockets and spawns from outside wait longer behind a full queue. tokio and Go take the same.
 const INTERVAL: u32 = 61;
+
+/// Half of it doubles what the monitor costs while there is work, some 0.6 % of a processor; twice as much doubles how long a task waits
+/// behind a stuck worker.
+const STALL_AFTER: Duration = Duration::from_millis(5);
+/// Less, and the log tells of hiccups of the machine; more, and what users feel goes unsaid.
+const REPORT_AFTER: Duration = Duration::from_millis(100);
+/// As many as the blocking pool has threads, for the same reason: a blocked thread costs little, but not nothing.
+const MAX_SPARES: usize = 512;
 
 impl Builder {
     fn new(flavor: RuntimeFlavor) -> Self {
@@ -66,6 +75,14 @@ impl Builder {
             keep_alive: Duration::from_secs(10),
             event_interval: INTERVAL,
             global_queue_interval: INTERVAL,
+            stalls: Tuning {
+                after: Some(STALL_AFTER),
+                max_spares: MAX_SPARES,
+                spares_for_loops: true,
+                report_after: Some(REPORT_AFTER),
+                on_stall: None,
+                backtraces: false,
+            },
         }
     }
 
@@ -220,6 +237,83 @@ impl Builder {
         self
     }
 
+    /// How often a monitor looks for workers that are stuck in a poll, on a multi-thread runtime. Default: 5 ms. `None` switches it off.
+    ///
+    /// A poll that the monitor sees twice has taken too long, whether it blocks or computes. What is ready behind it is given to other
+    /// workers, sockets and timers are served, and if all workers are stuck, spares take their place. So this is about how long a task
+    /// waits behind a stuck worker. The monitor looks only while there is work. Shorter: proportionally more processor time, which at 5 ms is
+    /// about 0.6 % of one processor.
+    ///
+    /// ```
+    /// use rt::runtime::Builder;
+    /// use std::time::Duration;
+    ///
+    /// let quick = Builder::new_multi_thread().stall_after(Duration::from_millis(2)).build()?;
+    /// let unwatched = Builder::new_multi_thread().stall_after(None).build()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the time is zero.
+    #[track_caller]
+    pub fn stall_after(&mut self, time: impl Into<Option<Duration>>) -> &mut Self {
+        let time = time.into();
+        assert!(time != Some(Duration::ZERO), "`stall_after` must not be zero; `None` switches the monitor off");
+        self.stalls.after = time;
+        self
+    }
+
+    /// How many spare workers there may be at a time in the place of stuck ones. Default: 512. Zero: none, then a task waits when all
+    /// workers are stuck, and `block_on` inside tasks can deadlock.
+    ///
+    /// Spares are released one by one, the slower the more there are, and retire when the stuck ones come back. Their threads are
+    /// those of the blocking pool, whose limit they do not count against.
+    pub fn max_spare_workers(&mut self, workers: usize) -> &mut Self {
+        self.stalls.max_spares = workers;
+        self
+    }
+
+    /// Whether spares also take the place of workers that compute, as many as the pool has workers. Default: true.
+    ///
+    /// Then the system divides the processors among the computations and everything else. With `false`, the other tasks wait until one
+    /// of the computations is done, which for pure number crunching is a few per cent faster.
+    pub fn spares_for_computing(&mut self, wanted: bool) -> &mut Self {
+        self.stalls.spares_for_loops = wanted;
+        self
+    }
+
+    /// How long a poll takes that is reported while it goes on. Default: 100 ms. `None`: no reports. At least
+    /// [`stall_after`](Self::stall_after) is meant, whatever is given.
+    ///
+    /// Reports go to [`on_stall`](Self::on_stall). Without it, they go to standard error, or to `tracing` with that feature: once for each
+    /// place where tasks are spawned, and at most once a second. [`RuntimeMetrics`](super::RuntimeMetrics) counts all.
+    pub fn report_stalls_after(&mut self, time: impl Into<Option<Duration>>) -> &mut Self {
+        self.stalls.report_after = time.into();
+        self
+    }
+
+    /// Called for each poll that takes longer than [`report_stalls_after`](Self::report_stalls_after), while it goes on.
+    ///
+    /// On a thread of its own, so that it may be slow; but of more than 64 reports that wait for it the rest is dropped. A panic in it is
+    /// reported and ignored.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = rt::runtime::Builder::new_multi_thread()
+    ///     .on_stall(|stall| println!("{} blocks: {:?}", stall.spawned_at(), stall.elapsed()))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_stall<F>(&mut self, hook: F) -> &mut Self
+    where
+        F: Fn(&Stall) + Send + Sync + 'static,
+    {
+        self.stalls.on_stall = Some(Arc::new(hook));
+        self
+    }
+
     /// Builds the runtime and starts its workers.
     ///
     /// # Errors
@@ -246,20 +340,21 @@ impl Builder {
             on_park: self.on_park.clone(),
             on_unpark: self.on_unpark.clone(),
             seed: random::seed(),
+            tuning: (self.flavor == RuntimeFlavor::MultiThread).then(|| self.stalls.clone()),
         };
-        let (scheduler, mut cores) = Shared::new(workers, events, config);
+        let (scheduler, mut cores) = Shared::new(workers, events, config).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot make the timer of the runtime's monitor: {error}"))
+        })?;
         let inner = Arc::new(Inner {
             scheduler,
             driver,
             blocking: Pool::new(self.max_blocking, self.keep_alive),
-            threads: Threads {
+            threads: Threads::new(Look {
                 name,
                 stack_size: self.stack_size,
                 on_start: self.on_start.clone(),
                 on_stop: self.on_stop.clone(),
-                workers: Mutex::new(0),
-                last_worker_ended: Condvar::new(),
-            },
+            }),
             flavor: self.flavor,
         });
         let handle = Handle { inner };
@@ -318,48 +413,34 @@ fn invalid(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
-fn start_workers(handle: &Handle, cores: Vec<Worker>) -> io::Result<Vec<crate::primitives::thread::JoinHandle<()>>> {
-    let wanted = cores.len();
-    let started = AtomicUsize::new(0);
+fn start_workers(handle: &Handle, workers: Vec<Worker>) -> io::Result<Vec<crate::primitives::thread::JoinHandle<()>>> {
+    let wanted = workers.len();
     let mut threads = Vec::with_capacity(wanted);
-    for core in cores {
-        let inner = handle.inner.clone();
-        *inner.threads.workers.lock() += 1;
-        let ended = Ended(inner.clone());
-        let body = move || {
-            let _async = context::begin_async();
-            core.run(&mut NoMain);
-        };
-        match inner.start_thread(Box::new(body), ended) {
-            Ok(thread) => {
-                started.fetch_add(1, Ordering::Relaxed);
-                threads.push(thread);
-            }
+    let mut failure = None;
+    for worker in workers {
+        match handle.inner.start_worker(worker) {
+            Ok(thread) => threads.push(thread),
             Err(error) => {
-                inner.scheduler.close();
-                inner.blocking.close();
-                for thread in threads {
-                    // A worker does not panic.
-                    let _ = thread.join();
-                }
-                let started = started.load(Ordering::Relaxed);
-                return Err(io::Error::new(
-                    error.kind(),
-                    format!("the system refuses worker thread {} of {wanted}: {error}", started + 1),
-                ));
+                failure = Some((error, format!("worker thread {} of {wanted}", threads.len() + 1)));
+                break;
             }
         }
     }
-    Ok(threads)
-}
-
-/// Counts a worker thread out when dropped.
-struct Ended(Arc<Inner>);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        self.0.worker_ended();
+    if failure.is_none()
+        && let Err(error) = handle.inner.scheduler.begin_watch(Box::new(Starter(Arc::downgrade(&handle.inner))))
+    {
+        failure = Some((error, "the thread of the monitor".to_owned()));
     }
+    let Some((error, what)) = failure else {
+        return Ok(threads);
+    };
+    handle.inner.scheduler.close();
+    handle.inner.blocking.close();
+    for thread in threads {
+        // A worker does not panic.
+        let _ = thread.join();
+    }
+    Err(io::Error::new(error.kind(), format!("the system refuses {what}: {error}")))
 }
 
 impl fmt::Debug for Builder {
@@ -374,6 +455,10 @@ impl fmt::Debug for Builder {
             .field("thread_keep_alive", &self.keep_alive)
             .field("event_interval", &self.event_interval)
             .field("global_queue_interval", &self.global_queue_interval)
+            .field("stall_after", &self.stalls.after)
+            .field("max_spare_workers", &self.stalls.max_spares)
+            .field("spares_for_computing", &self.stalls.spares_for_loops)
+            .field("report_stalls_after", &self.stalls.report_after)
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,9 @@
 //! Which runtime this thread is in.
 //!
 //! Two marks of a thread. *Entered*: `spawn`, sockets and timers find this runtime. *Async*: the thread is polling futures,
-//! so it must not block in `block_on`. Neither has a destructor, so both can be read from those of other thread-locals.
+//! for a runtime of some kind; in a current-thread runtime it must not block. Neither has a destructor, so both can be read from those of other thread-locals.
 
+use super::RuntimeFlavor;
 use super::handle::Inner;
 use std::cell::Cell;
 use std::fmt;
@@ -14,7 +15,7 @@ thread_local! {
     /// Kept alive by the counted reference in the `EnterGuard` that set it.
     static CURRENT: Cell<*const Inner> = const { Cell::new(null()) };
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    static ASYNC: Cell<bool> = const { Cell::new(false) };
+    static ASYNC: Cell<Option<RuntimeFlavor>> = const { Cell::new(None) };
     /// Set for the life of a thread that a runtime started.
     static MEMBER_OF: Cell<*const Inner> = const { Cell::new(null()) };
 }
@@ -76,7 +77,12 @@ impl fmt::Debug for EnterGuard<'_> {
 
 /// Whether this thread is polling futures.
 pub(super) fn is_async() -> bool {
-    ASYNC.get()
+    ASYNC.get().is_some()
+}
+
+/// Whether others wait until this thread returns from a poll, and nobody can take its place.
+pub(super) fn must_not_block() -> bool {
+    ASYNC.get() == Some(RuntimeFlavor::CurrentThread)
 }
 
 /// Marks this thread as one that `inner` started.
@@ -94,13 +100,13 @@ pub(super) fn is_member(inner: &Arc<Inner>) -> bool {
     std::ptr::eq(MEMBER_OF.get(), Arc::as_ptr(inner))
 }
 
-/// Marks this thread as polling futures until the guard is dropped.
-pub(super) fn begin_async() -> AsyncGuard {
-    AsyncGuard { before: ASYNC.replace(true) }
+/// Marks this thread as polling futures of a runtime of that kind until the guard is dropped.
+pub(super) fn begin_async(flavor: RuntimeFlavor) -> AsyncGuard {
+    AsyncGuard { before: ASYNC.replace(Some(flavor)) }
 }
 
 pub(super) struct AsyncGuard {
-    before: bool,
+    before: Option<RuntimeFlavor>,
 }
 
 impl Drop for AsyncGuard {

@@ -1,18 +1,17 @@
 //! A runtime seen from anywhere: spawning, entering, asking.
 
 use super::context::{self, EnterGuard};
+use super::threads::Threads;
 use super::{RuntimeMetrics, block_on};
 use crate::blocking::Pool;
 use crate::driver::Driver;
-use crate::primitives::contain::contain;
-use crate::primitives::{Condvar, Mutex, thread};
-use crate::scheduler::{Hook, Shared, call};
+use crate::scheduler::Shared;
 use crate::task::{JoinHandle, Meta};
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::panic::Location;
 use std::sync::Arc;
+#[cfg(feature = "time")]
 use std::time::Instant;
 
 /// A reference to a runtime: spawns onto it, enters it, and tells how it is doing.
@@ -48,9 +47,6 @@ pub enum RuntimeFlavor {
     MultiThread,
 }
 
-/// What threads are called if nobody says otherwise.
-pub(super) const DEFAULT_NAME: &str = "rt-worker";
-
 /// The parts of a runtime, put together.
 pub(crate) struct Inner {
     pub(super) scheduler: Arc<Shared>,
@@ -60,77 +56,13 @@ pub(crate) struct Inner {
     pub(super) flavor: RuntimeFlavor,
 }
 
-/// How the runtime's threads are made, and how many workers there are.
-pub(super) struct Threads {
-    pub(super) name: Arc<dyn Fn() -> String + Send + Sync>,
-    pub(super) stack_size: Option<usize>,
-    pub(super) on_start: Option<Hook>,
-    pub(super) on_stop: Option<Hook>,
-    pub(super) workers: Mutex<usize>,
-    pub(super) last_worker_ended: Condvar,
-}
-
 impl Inner {
-    /// Starts a thread inside the runtime, with the user's name, stack and hooks.
-    ///
-    /// `end` is dropped when the last of the user's hooks has run, or at once if there is no thread.
-    pub(super) fn start_thread(
-        self: &Arc<Self>,
-        body: Box<dyn FnOnce() + Send>,
-        end: impl Send + 'static,
-    ) -> io::Result<thread::JoinHandle<()>> {
-        let mut name = DEFAULT_NAME.to_owned();
-        contain(|| name = (self.threads.name)());
-        // A name with a NUL would make std panic.
-        let mut builder = thread::Builder::new().name(name.replace('\0', "?"));
-        if let Some(size) = self.threads.stack_size {
-            builder = builder.stack_size(size);
-        }
-        let inner = self.clone();
-        builder.spawn(move || {
-            context::join(&inner);
-            let _entered = context::enter(inner.clone());
-            call(inner.threads.on_start.as_ref());
-            body();
-            call(inner.threads.on_stop.as_ref());
-            context::part();
-            drop(end);
-        })
-    }
-
     pub(super) fn spawn_blocking<F, R>(self: &Arc<Self>, closure: F, meta: Meta) -> JoinHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
         self.blocking.spawn(closure, meta, &|body, end| self.start_thread(body, end).map(drop))
-    }
-
-    /// Waits until all worker threads have ended; false if they have not by `deadline`.
-    pub(super) fn wait_workers_ended(&self, deadline: Option<Instant>) -> bool {
-        let mut workers = self.threads.workers.lock();
-        while *workers > 0 {
-            match deadline {
-                None => self.threads.last_worker_ended.wait(&mut workers),
-                Some(deadline) => {
-                    if self.threads.last_worker_ended.wait_until(&mut workers, deadline).timed_out() {
-                        return *workers == 0;
-                    }
-                }
-            }
-        }
-        true
-    }
-
-    pub(super) fn worker_ended(&self) {
-        let mut workers = self.threads.workers.lock();
-        *workers -= 1;
-        if *workers == 0 {
-            drop(workers);
-            // All futures have been dropped: nothing of the runtime's own waits for sockets or timers any more.
-            self.driver.shut_down();
-            self.threads.last_worker_ended.notify_all();
-        }
     }
 }
 
@@ -253,7 +185,8 @@ impl Handle {
     ///
     /// # Panics
     ///
-    /// If the thread is polling futures already, in a task or in another `block_on`; and if `future` panics.
+    /// If the thread is polling futures of a current-thread runtime already; and if `future` panics. Inside a task of a
+    /// multi-thread runtime it works: another thread takes the worker's place meanwhile.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _blocking = block_on::begin(self);

@@ -1,7 +1,7 @@
 //! Numbers that say how a runtime is doing.
 
 use super::handle::Inner;
-use crate::scheduler::Counters;
+use crate::scheduler::{Counters, StallSite};
 use std::fmt;
 use std::sync::Arc;
 
@@ -65,6 +65,26 @@ impl RuntimeMetrics {
         self.inner.scheduler.remote_schedules()
     }
 
+    /// How many spare workers are at work or ready, in the place of workers that are stuck.
+    pub fn num_spare_workers(&self) -> usize {
+        self.inner.scheduler.spares()
+    }
+
+    /// How many polls have kept their worker for longer than [`stall_after`](super::Builder::stall_after).
+    pub fn stalls_count(&self) -> u64 {
+        self.inner.scheduler.stalls()
+    }
+
+    /// Where the tasks of these polls were spawned, those with the most first.
+    pub fn stall_sites(&self) -> Vec<StallSite> {
+        self.inner.scheduler.stall_sites()
+    }
+
+    /// How many ready tasks the monitor has moved away from behind a worker that was stuck.
+    pub fn rescued_tasks_count(&self) -> u64 {
+        self.inner.scheduler.rescued()
+    }
+
     /// How many threads the blocking pool has.
     pub fn num_blocking_threads(&self) -> usize {
         self.inner.blocking.threads()
@@ -94,7 +114,7 @@ impl RuntimeMetrics {
     /// How often the worker polled a task.
     #[track_caller]
     pub fn worker_poll_count(&self, worker: usize) -> u64 {
-        self.worker(worker).polls.get()
+        self.worker(worker).polls()
     }
 
     /// How many of those polls were of the task that the one before had just woken or spawned.
@@ -143,6 +163,13 @@ impl fmt::Display for RuntimeMetrics {
             self.spawned_tasks_count(),
             self.global_queue_depth(),
             self.remote_schedule_count(),
+        )?;
+        writeln!(
+            f,
+            "stalls: {} polls, {} tasks rescued, {} spare workers",
+            self.stalls_count(),
+            self.rescued_tasks_count(),
+            self.num_spare_workers(),
         )?;
         writeln!(
             f,

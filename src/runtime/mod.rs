@@ -26,10 +26,12 @@ mod context;
 mod handle;
 mod metrics;
 pub(crate) mod spawn;
+mod threads;
 
 pub use builder::Builder;
 pub use context::EnterGuard;
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
+pub use crate::scheduler::{Stall, StallCause, StallSite};
 pub use metrics::RuntimeMetrics;
 
 use crate::driver::Driver;
@@ -108,7 +110,8 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If the thread is polling futures already, in a task or in another `block_on`; and if `future` panics.
+    /// If the thread is polling futures of a current-thread runtime already, which would stand still; and if `future` panics. Inside
+    /// a task of a multi-thread runtime it works: another thread takes the worker's place meanwhile.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _blocking = block_on::begin(&self.handle);
@@ -156,7 +159,7 @@ impl Runtime {
                 // Nobody can be in `block_on`, which borrows the runtime: the worker is here.
                 if let Some(worker) = core.take_for_good() {
                     let _entered = self.handle.enter();
-                    let _async = context::begin_async();
+                    let _async = context::begin_async(handle::RuntimeFlavor::CurrentThread);
                     worker.run(&mut NoMain);
                 }
                 inner.driver.shut_down();
@@ -234,8 +237,8 @@ impl fmt::Debug for Runtime {
 }
 
 impl Events for Driver {
-    fn turn(&self) {
-        Driver::turn(self);
+    fn turn(&self) -> bool {
+        Driver::turn(self)
     }
 
     fn wait(&self, begin: &mut dyn FnMut() -> bool) -> bool {

@@ -1,6 +1,6 @@
 //! The ways to spawn onto the current runtime.
 
-use super::Handle;
+use super::{Handle, block_on};
 use crate::task::{JoinHandle, Meta};
 use std::future::Future;
 use std::io;
@@ -61,6 +61,37 @@ where
 {
     let location = Location::caller();
     Handle::with_current(|inner| inner.spawn_blocking(closure, Meta::new(None, location)))
+}
+
+/// Runs a closure that blocks here and now, and lets others do what this worker would have done meanwhile.
+///
+/// The worker's other tasks go to other workers at once, and if none is free, to a spare. The closure runs on this very thread, so it
+/// may borrow, and thread-locals are what they were. The futures that share the task with it, in `join!` or `select!`, wait until it
+/// returns. May be nested. Outside a runtime, in [`spawn_blocking`], and in a future of
+/// [`block_on`](super::Runtime::block_on) on a multi-thread runtime, it only runs the closure.
+///
+/// Code that blocks without saying so is noticed all the same, some milliseconds later; see
+/// [`stall_after`](super::Builder::stall_after).
+///
+/// ```
+/// # #[rt::main]
+/// # async fn main() -> std::io::Result<()> {
+/// let path = String::from("Cargo.toml");
+/// let text = rt::task::block_in_place(|| std::fs::read_to_string(&path))?;
+/// assert!(text.contains("[package]"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// On a thread that polls futures of a current-thread runtime, where nobody could take its place.
+#[track_caller]
+pub fn block_in_place<F, R>(closure: F) -> R
+where
+    F: FnOnce() -> R,
+{
+    block_on::in_place(closure)
 }
 
 /// Spawns tasks that have a name, by which reports mention them.

@@ -1,15 +1,13 @@
 //! Statistics of one worker, on lines that only it writes.
 
+use super::pulse::Pulse;
 use crate::primitives::plain::{AtomicU64, Ordering};
 
 /// Each is written by the worker alone, with a load and a store, and read by anyone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counters {
-    /// Polls begun. While it stands still, the worker is in one poll or parked.
-    pub(crate) polls: Counter,
-    /// The id of the task that is being polled, or, between two polls, was polled last; 0 for a worker that has nothing to
-    /// run.
-    current: AtomicU64,
+    /// First, and so on the line with the counters that are written most.
+    pub(super) pulse: Pulse,
     /// Tasks that ended on this worker.
     pub(crate) ended: Counter,
     /// Wakes and spawns by this worker.
@@ -43,18 +41,21 @@ impl Counter {
 }
 
 impl Counters {
-    #[inline(always)]
-    pub(super) fn begin_poll(&self, task: u64) {
-        self.polls.add(1);
-        // Ordering: Relaxed; whoever reads it looks the task up and may find it gone.
-        self.current.store(task, Ordering::Relaxed);
+    pub(super) fn new() -> Self {
+        Counters {
+            pulse: Pulse::new(),
+            ended: Counter::default(),
+            local_schedules: Counter::default(),
+            lifo_polls: Counter::default(),
+            stolen: Counter::default(),
+            steals: Counter::default(),
+            parks: Counter::default(),
+            idle_wakes: Counter::default(),
+        }
     }
 
-    pub(super) fn end_polls(&self) {
-        self.current.store(0, Ordering::Relaxed);
-    }
-
-    pub(super) fn current(&self) -> u64 {
-        self.current.load(Ordering::Relaxed)
+    /// Polls begun.
+    pub(crate) fn polls(&self) -> u64 {
+        self.pulse.polls()
     }
 }

@@ -30,6 +30,12 @@ pub(super) fn with<R>(scheduler: *const Shared, f: impl FnOnce(Option<&Worker>) 
     f(worker.filter(|worker| ptr::eq(worker.scheduler(), scheduler)))
 }
 
+/// Runs `f` with this thread's worker, whatever its scheduler.
+pub(super) fn with_any<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
+    // SAFETY: `enter` set the pointer to a worker that it borrows until it resets the pointer, on this thread.
+    f(unsafe { CURRENT.get().as_ref() })
+}
+
 /// Makes `worker` this thread's worker until the guard is dropped.
 pub(super) fn enter(worker: &Worker) -> Entered<'_> {
     Entered { before: CURRENT.replace(worker), worker: PhantomData }

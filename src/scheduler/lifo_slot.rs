@@ -41,6 +41,12 @@ impl LifoSlot {
         self.0.load(Ordering::Relaxed).is_null()
     }
 
+    /// Whether there is nothing in it, as others see it.
+    pub(super) fn is_vacant(&self) -> bool {
+        // Ordering: Relaxed; a look that comes too early is repeated.
+        self.0.load(Ordering::Relaxed).is_null()
+    }
+
     /// Takes the task out of another worker's slot.
     pub(super) fn steal(&self) -> Option<RunToken> {
         // SAFETY: what `grab` returns was put in by `replace`, and is out now.

@@ -6,6 +6,9 @@
 //! | `worker` | one worker: its loop, its queues, stealing, going to sleep |
 //! | `appetite` | whether it pays to take tasks from others |
 //! | `lifo_slot` | the one task that a worker runs next |
+//! | `seats` | what others can reach of each worker |
+//! | `pulse` | what a worker shows of its polls, and whether it is stuck |
+//! | `monitor/` | looks after what waits behind stuck workers; how is in its README |
 //! | `sleep/` | who sleeps, who searches, whom to wake; the proof is in its README |
 //! | `current` | which worker this thread is |
 //! | `counters` | statistics, written by their owner only |
@@ -22,31 +25,38 @@ mod appetite;
 mod counters;
 mod current;
 mod lifo_slot;
+mod monitor;
+mod pulse;
+mod seats;
 mod sleep;
 mod worker;
 
 pub(crate) use counters::Counters;
 pub(crate) use current::set_answers;
+pub(crate) use monitor::Tuning;
+pub use monitor::{Stall, StallCause, StallSite};
 pub(crate) use sleep::{Parker, Patience, Unpark};
-pub(crate) use worker::{Main, NoMain, Worker};
+pub(crate) use worker::{Blocking, Main, NoMain, Worker};
 
 use crate::primitives::atomic::{AtomicBool, Ordering};
-use crate::primitives::deque::{Injector, Stealer};
+use crate::primitives::deque::Injector;
 use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
 use crate::primitives::{CachePadded, spin_loop};
 use crate::task::{Ending, JoinHandle, Meta, Registry, Returns, RunToken, Schedule, TaskRef};
-use lifo_slot::LifoSlot;
+use monitor::Watch;
+use seats::Seats;
 use sleep::Sleep;
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// What wakes tasks from outside, as a worker sees it: sockets and timers.
 pub(crate) trait Events: Send + Sync + 'static {
-    /// Wakes what is due, without waiting. Does nothing if another thread is at it, or was a moment ago.
-    fn turn(&self);
+    /// Wakes what is due, without waiting. False: it has done nothing, because another thread is at it, or was a moment ago.
+    fn turn(&self) -> bool;
 
     /// Waits until something is due, wakes it, and returns true. Returns false at once if another thread waits already.
     ///
@@ -55,6 +65,15 @@ pub(crate) trait Events: Send + Sync + 'static {
 
     /// Ends a `wait`, or the next one.
     fn interrupt(&self);
+}
+
+/// Where the scheduler's threads come from, but for the workers of the pool.
+pub(crate) trait Threads: Send + Sync + 'static {
+    /// Runs a worker on a thread inside the runtime. The closure is dropped if the system refuses the thread.
+    fn start_worker(&self, body: Box<dyn FnOnce() + Send>) -> io::Result<()>;
+
+    /// Runs the monitor. The closure is dropped if the system refuses the thread.
+    fn start_monitor(&self, body: Box<dyn FnOnce() + Send>) -> io::Result<()>;
 }
 
 /// A callback of the user's.
@@ -72,13 +91,18 @@ pub(crate) struct Config {
     pub(crate) on_unpark: Option<Hook>,
     /// Where the workers' random numbers begin.
     pub(crate) seed: u64,
+    /// How the pool is protected from polls that take too long. `None` for a single worker without threads to help it.
+    pub(crate) tuning: Option<Tuning>,
 }
 
 /// What all workers of one runtime share.
 pub(crate) struct Shared {
     injector: CachePadded<Injector<RunToken>>,
-    workers: Box<[Arc<Remote>]>,
+    seats: Seats,
+    /// How many of them are of the pool, and not spares.
+    workers: usize,
     sleep: Sleep,
+    watch: Option<Watch>,
     registry: Registry,
     events: Option<Arc<dyn Events>>,
     config: Config,
@@ -87,13 +111,6 @@ pub(crate) struct Shared {
     /// Tasks that ended on a thread that is no worker.
     ended_outside: AtomicU64,
     closed: AtomicBool,
-}
-
-/// What others can reach of a worker: what they read when they search, and what only it writes, on lines apart.
-struct Remote {
-    stealer: Stealer<RunToken>,
-    lifo_slot: CachePadded<LifoSlot>,
-    counters: CachePadded<Counters>,
 }
 
 /// Shards of the registry for threads that are no workers. One would do for a single spawning thread; with more than a
@@ -106,19 +123,24 @@ const HESITATION: usize = 16;
 
 impl Shared {
     /// A scheduler, and its workers, which do nothing until somebody calls [`Worker::run`].
-    pub(crate) fn new(workers: usize, events: Option<Arc<dyn Events>>, config: Config) -> (Arc<Self>, Vec<Worker>) {
-        let queues: Vec<_> = (0..workers).map(|_| crate::primitives::deque::Worker::new_fifo()).collect();
-        let remote = |queue: &crate::primitives::deque::Worker<RunToken>| {
-            Arc::new(Remote {
-                stealer: queue.stealer(),
-                lifo_slot: CachePadded::new(LifoSlot::new()),
-                counters: CachePadded::default(),
-            })
-        };
+    ///
+    /// # Errors
+    ///
+    /// What the system says to the monitor's timer.
+    pub(crate) fn new(
+        workers: usize,
+        events: Option<Arc<dyn Events>>,
+        config: Config,
+    ) -> io::Result<(Arc<Self>, Vec<Worker>)> {
+        let watch = config.tuning.clone().map(Watch::new).transpose()?;
+        let spares = config.tuning.as_ref().map_or(0, |tuning| tuning.max_spares);
+        let (seats, taken) = Seats::new(workers, spares);
         let shared = Arc::new(Shared {
             injector: CachePadded::new(Injector::new()),
-            workers: queues.iter().map(remote).collect(),
+            seats,
+            workers,
             sleep: Sleep::new(workers),
+            watch,
             registry: Registry::new(workers + FOREIGN_SHARDS),
             events,
             config,
@@ -126,9 +148,20 @@ impl Shared {
             ended_outside: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         });
-        let workers =
-            queues.into_iter().enumerate().map(|(index, queue)| Worker::new(shared.clone(), index, queue)).collect();
-        (shared, workers)
+        let workers = taken.into_iter().map(|seat| Worker::new(shared.clone(), seat)).collect();
+        Ok((shared, workers))
+    }
+
+    /// Says where threads come from, and starts the monitor. Called once, before anything is spawned.
+    pub(crate) fn begin_watch(self: &Arc<Self>, threads: Box<dyn Threads>) -> io::Result<()> {
+        self.watch.as_ref().map_or(Ok(()), |watch| watch.begin(self, threads))
+    }
+
+    /// Ends the monitor, once the last worker has ended.
+    pub(crate) fn end_watch(&self) {
+        if let Some(watch) = &self.watch {
+            watch.end();
+        }
     }
 
     /// Spawns a task. After shutdown has begun the task is cancelled at once.
@@ -144,7 +177,7 @@ impl Shared {
         // them, and whoever runs or drops one in their place, has a counted reference to `self`.
         let (token, handle) = unsafe { crate::task::new(future, meta, this) };
         current::with(&**self, |worker| {
-            let shard = worker.map_or_else(|| self.foreign_shard(), Worker::index);
+            let shard = worker.map_or_else(|| self.foreign_shard(), Worker::home);
             match (self.registry.insert(shard, &token), worker) {
                 (true, Some(worker)) => worker.push(token),
                 (true, None) => self.push_from_outside(token),
@@ -154,10 +187,10 @@ impl Shared {
         handle
     }
 
-    /// A number for this thread: its worker's, or a larger one.
+    /// A number for this thread's timers: its worker's, or a larger one.
     #[cfg(feature = "time")]
     pub(crate) fn shard(&self) -> usize {
-        current::with(self, |worker| worker.map_or(self.workers.len(), Worker::index))
+        current::with(self, |worker| worker.map_or(self.workers, Worker::home))
     }
 
     fn foreign_shard(&self) -> usize {
@@ -168,7 +201,7 @@ impl Shared {
             static NEXT: AtomicU64 = AtomicU64::new(0);
             SHARD.set((NEXT.fetch_add(1, PlainOrdering::Relaxed) % FOREIGN_SHARDS as u64) as u32);
         }
-        self.workers.len() + SHARD.get() as usize
+        self.workers + SHARD.get() as usize
     }
 
     fn push_from_outside(&self, token: RunToken) {
@@ -206,7 +239,7 @@ impl Shared {
 
     /// Makes a worker return from its park, or from its next one.
     pub(crate) fn unpark(&self, worker: usize) {
-        match self.sleep.parker(worker).unpark() {
+        match self.seats.get(worker).parker.unpark() {
             Unpark::Done => {}
             Unpark::Interrupt => {
                 if let Some(events) = &self.events {
@@ -217,14 +250,14 @@ impl Shared {
     }
 
     fn unpark_all(&self) {
-        for worker in 0..self.workers.len() {
+        for worker in 0..self.seats.len() {
             self.unpark(worker);
         }
     }
 
     /// Whether a task is in the injector or in a deque.
     fn has_visible_work(&self) -> bool {
-        !self.injector.is_empty() || self.workers.iter().any(|worker| !worker.stealer.is_empty())
+        !self.injector.is_empty() || self.seats.iter().any(|remote| !remote.stealer.is_empty())
     }
 
     /// Begins shutdown: refuses new tasks and cancels those that are there. Workers end when all have gone.
@@ -254,12 +287,33 @@ impl Shared {
 
     /// What each worker is polling: the task's id, name and spawn location. Empty when no task is being polled.
     pub(crate) fn running(&self) -> Vec<TaskRef> {
-        let ids = self.workers.iter().map(|worker| worker.counters.current());
-        ids.filter(|id| *id != 0).filter_map(|id| self.registry.find(id)).collect()
+        let beats = self.seats.iter().filter_map(|remote| remote.pulse().beat());
+        beats.filter_map(|beat| self.registry.find(beat.task)).collect()
     }
 
+    /// How many workers the pool has, without spares.
     pub(crate) fn workers(&self) -> usize {
-        self.workers.len()
+        self.workers
+    }
+
+    /// How many spares are out.
+    pub(crate) fn spares(&self) -> usize {
+        self.sleep.muster().members.saturating_sub(self.workers)
+    }
+
+    /// How many polls have taken too long.
+    pub(crate) fn stalls(&self) -> u64 {
+        self.watch.as_ref().map_or(0, |watch| watch.stalls.load(PlainOrdering::Relaxed))
+    }
+
+    /// Whose they were.
+    pub(crate) fn stall_sites(&self) -> Vec<StallSite> {
+        self.watch.as_ref().map_or_else(Vec::new, |watch| watch.sites.list())
+    }
+
+    /// How many tasks were moved away from behind a stuck worker.
+    pub(crate) fn rescued(&self) -> u64 {
+        self.watch.as_ref().map_or(0, |watch| watch.rescued.load(PlainOrdering::Relaxed))
     }
 
     /// How many tasks were ever spawned.
@@ -271,17 +325,17 @@ impl Shared {
     pub(crate) fn alive(&self) -> usize {
         // These first, or tasks that are spawned and end meanwhile would be subtracted without having been added. A task that
         // was refused ends too.
-        let inside: u64 = self.workers.iter().map(|worker| worker.counters.ended.get()).sum();
+        let inside: u64 = self.seats.iter().map(|remote| remote.counters.ended.get()).sum();
         let ended = inside + self.ended_outside.load(PlainOrdering::Relaxed);
         self.registry.made().saturating_sub(ended) as usize
     }
 
     pub(crate) fn counters(&self, worker: usize) -> &Counters {
-        &self.workers[worker].counters
+        &self.seats.get(worker).counters
     }
 
     pub(crate) fn worker_queue_depth(&self, worker: usize) -> usize {
-        self.workers[worker].stealer.len()
+        self.seats.get(worker).stealer.len()
     }
 
     pub(crate) fn injector_depth(&self) -> usize {
@@ -293,7 +347,7 @@ impl Shared {
     }
 
     pub(crate) fn parked(&self) -> usize {
-        self.sleep.parked()
+        self.sleep.muster().parked
     }
 }
 
@@ -319,7 +373,7 @@ impl Schedule for Shared {
         current::with(self, |worker| match worker {
             Some(worker) => {
                 worker.task_ended();
-                self.registry.let_go(Some(worker.index()), task)
+                self.registry.let_go(Some(worker.home()), task)
             }
             None => {
                 self.ended_outside.fetch_add(1, PlainOrdering::Relaxed);
@@ -343,7 +397,7 @@ impl Schedule for Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scheduler")
-            .field("workers", &self.workers.len())
+            .field("workers", &self.workers)
             .field("parked", &self.parked())
             .field("alive", &self.alive())
             .finish_non_exhaustive()

@@ -13,17 +13,23 @@
 //! joiner to the back of the deque. Who spawned many and joins them in order would else be polled in vain between any two of
 //! them. A task that came out of the slot, right after who spawned it, hands over to its joiner at once.
 //!
-//! While it polls, a worker holds nothing but that task: its deque and its slot are open to thieves, no lock is held.
+//! While it polls, a worker holds nothing but that task: its deque and its slot are open to thieves, no lock is held. What it wakes
+//! while it is known to be stuck in a poll goes to the injector.
 
 use super::appetite::Appetite;
 use super::current;
+use super::monitor::{self, current_thread};
+use super::pulse::{Announced, Pulse};
+use super::seats::{Remote, Seat};
 use super::sleep::Retracted;
-use super::{Counters, Patience, Remote, Shared, call};
+use super::{Counters, Patience, Shared, call};
+use crate::primitives::atomic::{Ordering, fence};
 use crate::primitives::clock;
 use crate::primitives::deque::{self, settle};
 use crate::primitives::random;
 use crate::task::{Ending, Returns, RunToken, budget, trim_memory};
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,12 +55,26 @@ impl Main for NoMain {
     }
 }
 
+/// A spare leaves as soon as the pool is strong enough without it.
+struct Relief<'a>(&'a Shared);
+
+impl Main for Relief<'_> {
+    #[inline]
+    fn poll(&mut self) -> bool {
+        self.0.sleep.retire()
+    }
+
+    fn is_woken(&self) -> bool {
+        false
+    }
+}
+
 /// See the module's page.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     index: usize,
     queue: deque::Worker<RunToken>,
-    /// This worker's place in `shared.workers`.
+    /// What others can reach of this worker.
     own: Arc<Remote>,
     pace: Pace,
     /// Polls from the LIFO slot in a row.
@@ -102,12 +122,13 @@ const SEARCH_PASSES: u32 = 4;
 const LONGEST_LOOK: Duration = Duration::from_micros(8);
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, index: usize, queue: deque::Worker<RunToken>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, seat: Seat) -> Self {
+        let Seat { index, queue } = seat;
         let seed = shared.config.seed.wrapping_add(index as u64);
         let no_slot = !shared.config.lifo_slot;
         Worker {
             pace: Pace::new(shared.config.event_interval, shared.config.global_queue_interval),
-            own: shared.workers[index].clone(),
+            own: shared.seats.get(index).clone(),
             shared,
             index,
             queue,
@@ -125,8 +146,33 @@ impl Worker {
         }
     }
 
-    pub(crate) fn index(&self) -> usize {
-        self.index
+    /// A spare, which has been counted as a member that searches.
+    pub(super) fn spare(shared: Arc<Shared>, seat: Seat) -> Self {
+        let worker = Worker::new(shared, seat);
+        worker.searching.set(true);
+        worker
+    }
+
+    /// The life of a spare.
+    pub(super) fn relieve(self) {
+        self.run(&mut Relief(&self.shared));
+        self.vacate();
+    }
+
+    /// A spare for which there is no thread.
+    pub(super) fn stay(self) {
+        self.leave();
+        self.vacate();
+    }
+
+    fn vacate(self) {
+        self.shared.seats.give_back(Seat { index: self.index, queue: self.queue });
+    }
+
+    /// The shard of the registry and of the timers that this worker uses. A spare shares that of a worker of the pool.
+    #[inline]
+    pub(super) fn home(&self) -> usize {
+        if self.index < self.shared.workers { self.index } else { self.index % self.shared.workers }
     }
 
     #[inline]
@@ -137,6 +183,11 @@ impl Worker {
     #[inline]
     fn counters(&self) -> &Counters {
         &self.own.counters
+    }
+
+    #[inline]
+    fn pulse(&self) -> &Pulse {
+        self.own.pulse()
     }
 
     /// The task that is being polled has ended.
@@ -164,6 +215,9 @@ impl Worker {
 
     /// Runs tasks until `main` is done, or until the runtime has shut down.
     pub(crate) fn run(&self, main: &mut impl Main) {
+        if self.shared.watch.is_some() {
+            self.own.set_thread(current_thread());
+        }
         let _entered = current::enter(self);
         let _budget = budget::scope();
         // Also when the main future panics.
@@ -200,10 +254,13 @@ impl Worker {
         if let Some(worker) = sleeper {
             self.shared.unpark(worker);
         }
-        self.counters().begin_poll(token.id());
+        self.pulse().begin_poll(token.place());
         budget::refill();
         let again = token.run();
         self.to_deque.set(self.no_slot);
+        if self.pulse().is_stuck() {
+            self.is_back();
+        }
         if let Some(token) = again {
             // Nobody is told if this worker runs it next. But what it woke into the slot comes first.
             self.queue.push(token);
@@ -215,6 +272,9 @@ impl Worker {
     #[inline]
     pub(super) fn push(&self, token: RunToken) {
         self.counters().local_schedules.add(1);
+        if self.pulse().is_stuck() {
+            return self.push_to_others(token);
+        }
         let to_queue = if !self.to_deque.get() {
             match self.own.lifo_slot.replace(token) {
                 Some(displaced) => displaced,
@@ -230,6 +290,56 @@ impl Worker {
         {
             self.shared.unpark(worker);
         }
+    }
+
+    /// This worker is stuck: others are to find what it wakes, and at once.
+    #[cold]
+    fn push_to_others(&self, token: RunToken) {
+        self.shared.injector.push(token);
+        self.shared.notify();
+    }
+
+    /// The poll that took too long has ended, or this worker blocks no more.
+    #[cold]
+    fn is_back(&self) {
+        if !self.pulse().acquit() {
+            return;
+        }
+        self.shared.sleep.end_stuck();
+        if let Some(spare) = self.shared.sleep.superfluous() {
+            self.shared.unpark(spare);
+        }
+        self.be_watched();
+    }
+
+    /// This worker is at work again, so the monitor must not sleep.
+    fn be_watched(&self) {
+        if self.shared.sleep.needs_watch()
+            && let Some(watch) = &self.shared.watch
+        {
+            watch.set();
+        }
+    }
+
+    /// Says that the code that runs now blocks this worker. False: it has been said before.
+    fn begin_blocking(&self) -> bool {
+        match self.pulse().announce(&self.shared.sleep) {
+            Announced::Before => return false,
+            Announced::Free | Announced::Stuck => {}
+        }
+        self.send_home();
+        if let Some(token) = self.own.lifo_slot.take() {
+            self.shared.injector.push(token);
+        }
+        if self.shared.has_visible_work() {
+            self.shared.notify();
+        }
+        if let Some(watch) = &self.shared.watch
+            && monitor::is_relief_needed(&self.shared, self.shared.sleep.muster())
+        {
+            watch.ring(&self.shared);
+        }
+        true
     }
 
     /// Step 2. The one place that chooses the next task of this worker.
@@ -281,10 +391,10 @@ impl Worker {
 
     /// Step 3.
     fn search(&self, main: &impl Main) -> Option<RunToken> {
-        self.counters().end_polls();
+        self.pulse().end_polls();
         self.send_home();
         self.appetite.ran_dry();
-        if self.shared.workers.len() == 1 && self.outside.is_eager() {
+        if self.shared.seats.len() == 1 && self.outside.is_eager() {
             return None;
         }
         if !self.searching.get() {
@@ -323,11 +433,12 @@ impl Worker {
     }
 
     fn steal(&self, slots_too: bool, nap: impl Fn(&Appetite)) -> Option<RunToken> {
-        let workers = &self.shared.workers;
-        let start = self.random.borrow_mut().usize(..workers.len());
-        let victims = || (start..workers.len()).chain(0..start).filter(|&victim| victim != self.index);
+        let seats = &self.shared.seats;
+        let count = seats.len();
+        let start = self.random.borrow_mut().usize(..count);
+        let victims = || (start..count).chain(0..start).filter(|&victim| victim != self.index);
         let stolen = victims().find_map(|victim| {
-            let stealer = &workers[victim].stealer;
+            let stealer = &seats.get(victim).stealer;
             // `steal` pins an epoch first, with a fence; the look is half the price.
             if stealer.is_empty() {
                 return None;
@@ -346,7 +457,7 @@ impl Worker {
         if !slots_too {
             return None;
         }
-        let token = victims().find_map(|victim| workers[victim].lifo_slot.steal())?;
+        let token = victims().find_map(|victim| seats.get(victim).lifo_slot.steal())?;
         self.counters().steals.add(1);
         self.counters().stolen.add(1);
         Some(token)
@@ -362,7 +473,7 @@ impl Worker {
 
     /// "Going to sleep" in `sleep/README.md`.
     fn park(&self, main: &impl Main) {
-        self.shared.registry.collect(self.index);
+        self.shared.registry.collect(self.home());
         trim_memory();
         let was_searching = self.searching.replace(false);
         let sees_work = || self.shared.has_visible_work() || main.is_woken();
@@ -370,7 +481,11 @@ impl Worker {
             self.searching.set(true);
             return;
         }
-        let polls = self.counters().polls.get();
+        if self.pulse().is_stuck() {
+            // A verdict on the last poll, passed when it had ended.
+            self.is_back();
+        }
+        let polls = self.counters().polls();
         self.counters().parks.add(1);
         call(self.shared.config.on_park.as_ref());
         // The hook may have woken a task into the slot, where nobody else may look.
@@ -380,14 +495,15 @@ impl Worker {
         call(self.shared.config.on_unpark.as_ref());
         if self.shared.sleep.retract(self.index, false) == Retracted::Notified {
             self.searching.set(true);
-        } else if polls == self.counters().polls.get() && self.queue.is_empty() {
+        } else if polls == self.counters().polls() && self.queue.is_empty() {
             self.counters().idle_wakes.add(1);
         }
+        self.be_watched();
     }
 
     /// Blocks: in the reactor if nobody else does.
     fn block(&self) {
-        let parker = self.shared.sleep.parker(self.index);
+        let parker = &self.own.parker;
         if self.patience.look(|| parker.consume()) {
             return;
         }
@@ -409,7 +525,7 @@ impl Worker {
     /// The maintenance turn: what has to be looked at even if the queues never run dry.
     fn maintain(&self) {
         self.send_home();
-        self.shared.registry.collect(self.index);
+        self.shared.registry.collect(self.home());
         if let Some(events) = &self.shared.events {
             self.set_in_events(true);
             events.turn();
@@ -419,16 +535,49 @@ impl Worker {
 
     /// Leaves the loop with the scheduler's books in order, and tells others what is left.
     fn leave(&self) {
-        self.counters().end_polls();
+        self.pulse().end_polls();
+        // A verdict that is being passed sees that, or is seen here.
+        fence(Ordering::SeqCst);
+        self.is_back();
         self.send_home();
-        if self.searching.get() {
-            self.end_search();
-        }
         if let Some(token) = self.own.lifo_slot.take() {
             self.queue.push(token);
         }
-        if !self.queue.is_empty() {
+        if self.index >= self.shared.workers {
+            // Nobody will come back to this deque.
+            while let Some(token) = self.queue.pop() {
+                self.shared.injector.push(token);
+            }
+        }
+        if self.searching.get() {
+            self.end_search();
+        }
+        if self.shared.has_visible_work() {
             self.shared.notify();
+        }
+    }
+}
+
+/// Code that blocks its worker runs until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Blocking {
+    is_outermost: bool,
+    /// It belongs to this thread.
+    thread: PhantomData<*mut ()>,
+}
+
+impl Blocking {
+    /// Says that the code that runs now blocks this thread, if it is a worker.
+    pub(crate) fn begin() -> Self {
+        let is_outermost = current::with_any(|worker| worker.is_some_and(Worker::begin_blocking));
+        Blocking { is_outermost, thread: PhantomData }
+    }
+}
+
+impl Drop for Blocking {
+    fn drop(&mut self) {
+        if self.is_outermost {
+            current::with_any(|worker| worker.map(Worker::is_back));
         }
     }
 }

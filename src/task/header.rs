@@ -18,7 +18,7 @@
 
 use super::state::{HandleDropped, Retired, State};
 use super::{Id, JoinError};
-use crate::primitives::plain::{AtomicU32, AtomicU64, Ordering};
+use crate::primitives::plain::{AtomicU64, Ordering};
 use std::fmt;
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -55,11 +55,10 @@ pub(super) struct Header {
     meta: Meta,
     /// Set once by the registry, before anyone but the spawner sees the task.
     id: AtomicU64,
-    /// Which shard of the registry the task is in. Set with the id.
-    shard: AtomicU32,
-    /// Where in the shard. Once the task is on the shard's return list: the next one on that list; see
+    /// Where in the registry the task is: in the high half its shard plus one, or 0 for a task that was refused, in the low half
+    /// the slot. Set with the id. Once the task is on the shard's return list, the low half has the next one on that list; see
     /// [`registry`](super::registry).
-    slot: AtomicU32,
+    place: AtomicU64,
 }
 
 /// What differs from one type of future to another. Each takes a pointer to a live cell of the type it was made for, and
@@ -77,6 +76,11 @@ pub(super) struct VTable {
     pub(super) free: unsafe fn(NonNull<Header>),
 }
 
+/// The shard and the slot of a place in the registry.
+pub(super) fn unpack(place: u64) -> (u32, u32) {
+    (((place >> 32) as u32).wrapping_sub(1), place as u32)
+}
+
 /// What a run ended with.
 pub(super) enum Ran {
     /// The token is gone.
@@ -92,8 +96,7 @@ impl Header {
             vtable,
             meta,
             id: AtomicU64::new(0),
-            shard: AtomicU32::new(0),
-            slot: AtomicU32::new(0),
+            place: AtomicU64::new(0),
         }
     }
 
@@ -184,11 +187,12 @@ impl RunToken {
         RunToken(header)
     }
 
-    /// The id of the task, as a number that a statistic can store.
+
+    /// The task's place in the registry, as a number that a statistic can store. Not 0.
     #[inline]
-    pub(crate) fn id(&self) -> u64 {
-        // Ordering: Relaxed; see `Header::id`.
-        self.header().id.load(Ordering::Relaxed)
+    pub(crate) fn place(&self) -> u64 {
+        // Ordering: Relaxed; written before the task was shared.
+        self.header().place.load(Ordering::Relaxed)
     }
 
     fn header(&self) -> &Header {
@@ -253,7 +257,7 @@ impl Drop for RunToken {
 
 impl fmt::Debug for RunToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RunToken").field(&self.id()).finish()
+        f.debug_tuple("RunToken").field(&self.header().id().as_u64()).finish()
     }
 }
 
@@ -279,8 +283,7 @@ impl Listed {
         let header = self.header();
         // Ordering: Relaxed; the queue that publishes the task publishes these.
         header.id.store(id, Ordering::Relaxed);
-        header.shard.store(shard, Ordering::Relaxed);
-        header.slot.store(slot, Ordering::Relaxed);
+        header.place.store(u64::from(shard.wrapping_add(1)) << 32 | u64::from(slot), Ordering::Relaxed);
     }
 
     /// A reference to the task that may outlive its place here.
@@ -294,7 +297,7 @@ impl Listed {
     /// The next task on the return list this one is on.
     pub(super) fn next_returned(&self) -> u32 {
         // Ordering: Relaxed; the list's head publishes it.
-        self.header().slot.load(Ordering::Relaxed)
+        self.header().place.load(Ordering::Relaxed) as u32
     }
 
     /// Lets go of a complete task that was given back.
@@ -338,13 +341,15 @@ impl Ending {
     pub(super) fn home(&self) -> (u32, u32) {
         let header = self.header();
         // Ordering: Relaxed; written before the task was shared.
-        (header.shard.load(Ordering::Relaxed), header.slot.load(Ordering::Relaxed))
+        unpack(header.place.load(Ordering::Relaxed))
     }
 
     /// Links this task before `next` on a return list. Its own place is with whoever calls this now.
     pub(super) fn set_next_returned(&self, next: u32) {
+        let place = &self.header().place;
         // Ordering: Relaxed; the list's head publishes it.
-        self.header().slot.store(next, Ordering::Relaxed);
+        let shard = place.load(Ordering::Relaxed) >> 32;
+        place.store(shard << 32 | u64::from(next), Ordering::Relaxed);
     }
 }
 

@@ -35,7 +35,7 @@ pub use join::JoinHandle;
 pub use yield_now::yield_now;
 
 // The ways to spawn need a runtime, and live with it.
-pub use crate::runtime::spawn::{TaskBuilder as Builder, spawn, spawn_blocking};
+pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, spawn_blocking};
 
 pub(crate) use cell::wake_contained;
 pub(crate) use header::{Ending, Meta, RunToken, TaskRef};

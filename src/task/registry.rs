@@ -17,7 +17,7 @@
 //! Shutdown closes each shard under its lock and takes a reference to each task in it. A spawn looks under the same
 //! lock, so a task is either in the list that shutdown cancels, or it is refused.
 
-use super::header::{Ending, Listed, RunToken, TaskRef};
+use super::header::{Ending, Listed, RunToken, TaskRef, unpack};
 use super::id::Block;
 use crate::primitives::plain::{AtomicU64, Ordering};
 use crate::primitives::{CachePadded, Mutex, MutexGuard};
@@ -180,12 +180,11 @@ impl Registry {
         self.shards.iter().map(|shard| spawned(&shard.live.lock())).sum()
     }
 
-    /// Looks a live task up by its id. Walks all of them.
-    pub(crate) fn find(&self, id: u64) -> Option<TaskRef> {
-        (0..self.shards.len()).find_map(|shard| {
-            let live = self.lock(shard);
-            live.tasks.iter().flatten().find(|task| task.id() == id).map(Listed::task_ref)
-        })
+    /// The task at a place. Whoever was there when the caller learned of the place may have gone, and another come.
+    pub(crate) fn find(&self, place: u64) -> Option<TaskRef> {
+        let (shard, slot) = unpack(place);
+        let live = self.shards.get(shard as usize)?.live.lock();
+        live.tasks.get(slot as usize)?.as_ref().map(Listed::task_ref)
     }
 
     #[inline]

@@ -1,24 +1,30 @@
 #![doc = include_str!("README.md")]
 
-mod idle;
+mod crew;
 mod parker;
 mod patience;
+mod vigil;
 
+pub(crate) use crew::Muster;
 pub(crate) use parker::{Parker, Unpark};
 pub(crate) use patience::Patience;
 
 use crate::primitives::atomic::{Ordering, fence, fence_behind_rmw};
 use crate::primitives::planted::{self, Step};
 use crate::primitives::{CachePadded, Mutex};
-use idle::Idle;
+use crew::Crew;
+use vigil::Vigil;
 
 /// Who sleeps, who searches, and whom to wake.
 #[derive(Debug)]
 pub(crate) struct Sleep {
-    idle: CachePadded<Idle>,
+    crew: CachePadded<Crew>,
     /// Indices of the parked workers, the last to park at the end.
     sleepers: Mutex<Vec<Sleeper>>,
-    parkers: Box<[CachePadded<Parker>]>,
+    /// Read by whoever wakes up, written when there is nothing to watch.
+    vigil: CachePadded<Vigil>,
+    /// Workers of the pool, without spares: so many are to be able to work. Their indices come first.
+    workers: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,16 +46,11 @@ pub(crate) enum Retracted {
 impl Sleep {
     pub(crate) fn new(workers: usize) -> Self {
         Sleep {
-            idle: CachePadded::new(Idle::new()),
+            crew: CachePadded::new(Crew::new(workers)),
             sleepers: Mutex::new(Vec::with_capacity(workers)),
-            parkers: (0..workers).map(|_| CachePadded::new(Parker::new())).collect(),
+            vigil: CachePadded::new(Vigil::new()),
+            workers,
         }
-    }
-
-    /// Worker `worker`'s place to block.
-    #[inline]
-    pub(crate) fn parker(&self, worker: usize) -> &Parker {
-        &self.parkers[worker]
     }
 
     /// Steps 2 and 3 of pushing: returns a worker to unpark. It counts as searching from now on. `is_work_left` is asked only
@@ -76,34 +77,44 @@ impl Sleep {
     /// Step 3 of pushing without the fence before it: may miss a worker that is just going to sleep.
     #[inline]
     pub(crate) fn notify_cheaply(&self, is_work_left: impl FnOnce() -> bool) -> Option<usize> {
-        if self.idle.wants_notification() && is_work_left() { self.take_sleeper() } else { None }
+        if self.crew.wants_notification() && is_work_left() { self.take_sleeper() } else { None }
+    }
+
+    /// Wakes a worker even though another searches. For the monitor, when that one has made no progress.
+    pub(crate) fn notify_anyway(&self) -> Option<usize> {
+        let mut sleepers = self.sleepers.lock();
+        self.choose(&mut sleepers)
     }
 
     #[cold]
     fn take_sleeper(&self) -> Option<usize> {
         let mut sleepers = self.sleepers.lock();
-        if !self.idle.wants_notification() {
+        if !self.crew.wants_notification() {
             return None;
         }
+        self.choose(&mut sleepers)
+    }
+
+    fn choose(&self, sleepers: &mut Vec<Sleeper>) -> Option<usize> {
         let last = sleepers.len().checked_sub(1)?;
         // Leave the events watched as long as there is somebody else.
         let chosen = if sleepers[last].watches_events && last > 0 { last - 1 } else { last };
         let sleeper = sleepers.remove(chosen);
-        self.idle.parked_to_searching();
+        self.crew.parked_to_searching();
         Some(sleeper.worker)
     }
 
     /// Running to searching, unless enough search already.
     #[inline]
     pub(crate) fn try_search(&self) -> bool {
-        self.idle.try_search(self.parkers.len())
+        self.crew.try_search(self.workers)
     }
 
     /// Searching to running, with work found. True: it was the last searcher, and has to look for more and `notify`.
     #[inline]
     #[must_use]
     pub(crate) fn end_search(&self) -> bool {
-        let last = self.idle.end_search();
+        let last = self.crew.end_search();
         if last {
             // Pairs with the fence in `notify`: that pusher saw us searching and woke nobody, so we see its push; or it
             // saw us gone.
@@ -129,7 +140,7 @@ impl Sleep {
         {
             let mut sleepers = self.sleepers.lock();
             sleepers.push(Sleeper { worker, watches_events: false });
-            self.idle.announce(was_searching);
+            self.crew.announce(was_searching);
         }
         if planted::keeps(Step::ParkerFences) {
             // Pairs with the fence in `notify`.
@@ -152,9 +163,9 @@ impl Sleep {
             Some(place) => {
                 sleepers.remove(place);
                 if to_search {
-                    self.idle.parked_to_searching();
+                    self.crew.parked_to_searching();
                 } else {
-                    self.idle.parked_to_running();
+                    self.crew.parked_to_running();
                 }
                 Retracted::Freely
             }
@@ -162,14 +173,65 @@ impl Sleep {
         }
     }
 
-    /// Whether some worker neither sleeps nor searches.
+    /// Whether some worker neither sleeps nor searches, nor is known to be stuck.
     pub(crate) fn anyone_runs(&self) -> bool {
-        self.idle.idle() < self.parkers.len()
+        let muster = self.crew.muster();
+        muster.at_work() > muster.searching
     }
 
-    /// How many workers are parked, about.
-    pub(crate) fn parked(&self) -> usize {
-        self.idle.parked()
+    /// The counts, about.
+    pub(crate) fn muster(&self) -> Muster {
+        self.crew.muster()
+    }
+
+    /// A spare comes in, and searches.
+    pub(crate) fn enlist(&self) {
+        self.crew.enlist();
+    }
+
+    /// A spare that was to come does not. It has to end its search.
+    pub(crate) fn strike(&self) {
+        self.crew.strike();
+    }
+
+    /// Whether a spare may leave: the pool is as strong as it should be without it. It is no member any more then.
+    #[inline]
+    pub(crate) fn retire(&self) -> bool {
+        self.crew.retire(self.workers)
+    }
+
+    /// A member is about to be found stuck.
+    pub(crate) fn begin_stuck(&self) {
+        self.crew.begin_stuck();
+    }
+
+    /// A member is stuck no more. Somebody has to look for a [`superfluous`](Self::superfluous) spare.
+    pub(crate) fn end_stuck(&self) {
+        self.crew.end_stuck();
+    }
+
+    /// A spare to unpark, because it sleeps and the pool is as strong as it should be without it. It counts as searching from now
+    /// on. Spares that are awake see for themselves.
+    pub(crate) fn superfluous(&self) -> Option<usize> {
+        let muster = self.crew.muster();
+        if muster.able() <= self.workers || muster.parked == 0 {
+            return None;
+        }
+        let mut sleepers = self.sleepers.lock();
+        let spare = sleepers.iter().position(|sleeper| sleeper.worker >= self.workers)?;
+        self.crew.parked_to_searching();
+        Some(sleepers.remove(spare).worker)
+    }
+
+    /// The monitor has nothing to watch, because everybody who is not stuck sleeps. False: somebody does not.
+    pub(crate) fn try_end_watch(&self) -> bool {
+        self.vigil.try_sleep(&self.crew)
+    }
+
+    /// This worker is awake, or stuck no more. True: the monitor sleeps, and the caller has to set its alarm.
+    #[inline]
+    pub(crate) fn needs_watch(&self) -> bool {
+        self.vigil.rouse()
     }
 }
 
@@ -217,7 +279,45 @@ mod tests {
         assert!(sleep.end_search());
         sleep.announce(1, false);
         assert_eq!(sleep.retract(1, false), Retracted::Freely);
-        assert_eq!(sleep.parked(), 0);
+        assert_eq!(sleep.muster().parked, 0);
+    }
+
+    #[test]
+    fn a_spare_stays_as_long_as_a_worker_is_stuck() {
+        let sleep = Sleep::new(2);
+        sleep.begin_stuck();
+        sleep.enlist();
+        assert_eq!(sleep.muster().able(), 2);
+        assert!(!sleep.retire());
+        sleep.end_stuck();
+        assert_eq!(sleep.superfluous(), None, "the spare is awake, and sees for itself");
+        assert!(sleep.retire());
+        assert!(!sleep.retire(), "one too many, not two");
+    }
+
+    #[test]
+    fn a_spare_that_sleeps_is_woken_when_it_is_needed_no_more() {
+        let sleep = Sleep::new(2);
+        sleep.begin_stuck();
+        sleep.enlist();
+        sleep.announce(2, true);
+        sleep.announce(1, false);
+        assert_eq!(sleep.superfluous(), None, "a worker is stuck");
+        sleep.end_stuck();
+        assert_eq!(sleep.superfluous(), Some(2));
+        assert!(sleep.retire());
+        assert!(sleep.end_search());
+        assert_eq!(sleep.muster(), Muster { parked: 1, members: 2, stuck: 0, searching: 0 });
+    }
+
+    #[test]
+    fn a_searcher_that_makes_no_progress_does_not_keep_the_monitor_from_waking_another() {
+        let sleep = Sleep::new(2);
+        sleep.announce(1, false);
+        assert!(sleep.try_search());
+        assert_eq!(sleep.notify(|| true), None);
+        assert_eq!(sleep.notify_anyway(), Some(1));
+        assert_eq!(sleep.notify_anyway(), None);
     }
 }
 
@@ -232,12 +332,14 @@ mod models {
     /// Workers whose queues are a number: how many tasks are visible.
     struct Model {
         sleep: Sleep,
+        parkers: Vec<Parker>,
         visible: AtomicUsize,
     }
 
     impl Model {
         fn new(workers: usize) -> Arc<Self> {
-            Arc::new(Model { sleep: Sleep::new(workers), visible: AtomicUsize::new(0) })
+            let parkers = (0..workers).map(|_| Parker::new()).collect();
+            Arc::new(Model { sleep: Sleep::new(workers), parkers, visible: AtomicUsize::new(0) })
         }
 
         fn push(&self) {
@@ -247,7 +349,7 @@ mod models {
 
         fn notify(&self) {
             if let Some(worker) = self.sleep.notify(|| true) {
-                let _ = self.sleep.parker(worker).unpark();
+                let _ = self.parkers[worker].unpark();
             }
         }
 
@@ -262,7 +364,7 @@ mod models {
 
         /// Whether a parked worker would return from blocking now.
         fn would_wake(&self, worker: usize) -> bool {
-            self.sleep.parker(worker).is_notified()
+            self.parkers[worker].is_notified()
         }
     }
 
