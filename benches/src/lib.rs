@@ -5,6 +5,7 @@
 //! | a table of times and ratios, taken in turns | `cargo run --release -p rt-benches --bin compare` |
 //! | the ratios to tokio, as a drawing too | `cargo run --release -p rt-benches --bin compare -- --chart FILE.svg` |
 //! | what the processor does when there is little to do | `cargo run --release -p rt-benches --bin processor` |
+//! | what a task that blocks its worker costs the others | `cargo run --release -p rt-benches --bin stalls` |
 //! | criterion's statistics | `cargo bench -p rt-benches` |
 //! | that the benches still run | `cargo bench -p rt-benches -- --test` |
 //! | instructions per operation, on one worker | `benches/count.sh` (needs valgrind) |
@@ -33,6 +34,7 @@ pub mod chart;
 pub mod memory;
 pub mod processor;
 pub mod program;
+pub mod stalls;
 pub mod table;
 
 pub use peers::{Peers, Rt, Smol, Tokio};
@@ -40,7 +42,8 @@ pub use usage::Usage;
 pub use workloads::Workload;
 
 use std::future::Future;
-use std::time::Duration;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 /// A runtime on which the workloads can run.
 pub trait Peer: Sized + 'static {
@@ -76,6 +79,22 @@ pub trait Peer: Sized + 'static {
 
     /// Waits for that many ticks of the runtime's interval, of which the first comes at once.
     fn ticks(period: Duration, count: u64) -> impl Future<Output = ()> + Send + 'static;
+
+    /// As [`ticks`](Self::ticks), and tells `on_tick` of each when it was due. One that was missed comes as soon as it can.
+    fn each_tick<F>(period: Duration, count: u64, on_tick: F) -> impl Future<Output = ()> + Send + 'static
+    where
+        F: FnMut(Instant) + Send + 'static;
+
+    /// Waits for the runtime's timer.
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static;
+
+    /// Reads one byte after the other from a connection that does not block, and calls `on_byte` after each, to the end.
+    fn each_byte<F>(connection: TcpStream, on_byte: F) -> impl Future<Output = ()> + Send + 'static
+    where
+        F: FnMut() + Send + 'static;
+
+    /// Runs `future` to its end within a poll of a task, as `Handle::block_on` of the task's own runtime does.
+    fn block_on_in_task<F: Future>(future: F) -> F::Output;
 
     /// The runtime's account of what it has done so far, if it keeps one.
     fn account(&self) -> Option<String> {

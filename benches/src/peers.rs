@@ -1,9 +1,12 @@
 //! The three runtimes.
 
 use crate::Peer;
+use smol::io::AsyncReadExt;
 use smol::stream::StreamExt;
 use std::fmt;
 use std::future::{self, Future};
+use std::io;
+use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,6 +99,34 @@ impl Peer for Rt {
         }
     }
 
+    async fn each_tick<F: FnMut(Instant) + Send + 'static>(period: Duration, count: u64, mut on_tick: F) {
+        let mut interval = rt::time::interval(period);
+        for _ in 0..count {
+            on_tick(interval.tick().await.into_std());
+        }
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        rt::time::sleep(duration)
+    }
+
+    async fn each_byte<F: FnMut() + Send + 'static>(connection: TcpStream, mut on_byte: F) {
+        let connection = rt::net::TcpStream::from_std(connection).expect("rt takes the connection");
+        loop {
+            connection.readable().await.expect("rt waits for the connection");
+            match connection.try_read(&mut [0]) {
+                Ok(0) => return,
+                Ok(_) => on_byte(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => panic!("rt reads from the connection: {error}"),
+            }
+        }
+    }
+
+    fn block_on_in_task<F: Future>(future: F) -> F::Output {
+        rt::runtime::Handle::current().block_on(future)
+    }
+
     fn account(&self) -> Option<String> {
         Some(self.runtime.metrics().to_string())
     }
@@ -150,6 +181,34 @@ impl Peer for Tokio {
         for _ in 0..count {
             interval.tick().await;
         }
+    }
+
+    async fn each_tick<F: FnMut(Instant) + Send + 'static>(period: Duration, count: u64, mut on_tick: F) {
+        let mut interval = tokio::time::interval(period);
+        for _ in 0..count {
+            on_tick(interval.tick().await.into_std());
+        }
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        tokio::time::sleep(duration)
+    }
+
+    async fn each_byte<F: FnMut() + Send + 'static>(connection: TcpStream, mut on_byte: F) {
+        let connection = tokio::net::TcpStream::from_std(connection).expect("tokio takes the connection");
+        loop {
+            connection.readable().await.expect("tokio waits for the connection");
+            match connection.try_read(&mut [0]) {
+                Ok(0) => return,
+                Ok(_) => on_byte(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => panic!("tokio reads from the connection: {error}"),
+            }
+        }
+    }
+
+    fn block_on_in_task<F: Future>(future: F) -> F::Output {
+        tokio::runtime::Handle::current().block_on(future)
     }
 }
 
@@ -217,5 +276,27 @@ impl Peer for Smol {
         for _ in 0..count {
             interval.next().await;
         }
+    }
+
+    async fn each_tick<F: FnMut(Instant) + Send + 'static>(period: Duration, count: u64, mut on_tick: F) {
+        let mut interval = smol::Timer::interval_at(Instant::now(), period);
+        for _ in 0..count {
+            on_tick(interval.next().await.expect("an interval has no end"));
+        }
+    }
+
+    async fn sleep(duration: Duration) {
+        smol::Timer::after(duration).await;
+    }
+
+    async fn each_byte<F: FnMut() + Send + 'static>(connection: TcpStream, mut on_byte: F) {
+        let mut connection = smol::Async::try_from(connection).expect("smol takes the connection");
+        while connection.read(&mut [0]).await.expect("smol reads from the connection") > 0 {
+            on_byte();
+        }
+    }
+
+    fn block_on_in_task<F: Future>(future: F) -> F::Output {
+        smol::block_on(future)
     }
 }

@@ -1,6 +1,10 @@
 //! What the programs of this package have in common.
 
-use std::process::Command;
+use std::io::{self, Read};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 /// Reads the value of an option that is a count.
 pub fn count(option: &str, value: &str) -> Result<usize, String> {
@@ -9,8 +13,7 @@ pub fn count(option: &str, value: &str) -> Result<usize, String> {
 
 /// Runs this program in a process of its own, and returns the numbers that it prints.
 pub fn numbers_of_child(arguments: &[&str]) -> Result<Vec<f64>, String> {
-    let program = std::env::current_exe().map_err(|error| format!("this program does not find itself: {error}"))?;
-    let output = Command::new(program).args(arguments).output();
+    let output = this_program()?.args(arguments).output();
     let output = output.map_err(|error| format!("this program cannot call itself: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let numbers = text.split_whitespace().map(|number| number.parse().ok()).collect::<Option<Vec<_>>>();
@@ -20,14 +23,75 @@ pub fn numbers_of_child(arguments: &[&str]) -> Result<Vec<f64>, String> {
     })
 }
 
+/// Runs this program in a process of its own, and returns what it prints: nothing, if it has to be ended after `limit`.
+///
+/// What it says on stderr is lost.
+pub fn text_of_child(arguments: &[&str], limit: Duration) -> Result<Option<String>, String> {
+    match text_within(this_program()?.args(arguments), limit) {
+        Ok(Some((text, status))) if status.success() => Ok(Some(text)),
+        Ok(Some((_, status))) => Err(format!("{} failed ({status})", arguments.join(" "))),
+        Ok(None) => Ok(None),
+        Err(error) => Err(format!("this program cannot call itself: {error}")),
+    }
+}
+
+fn this_program() -> Result<Command, String> {
+    let program = std::env::current_exe().map_err(|error| format!("this program does not find itself: {error}"))?;
+    Ok(Command::new(program))
+}
+
+fn text_within(command: &mut Command, limit: Duration) -> io::Result<Option<(String, ExitStatus)>> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut output = child.stdout.take().expect("it is piped");
+    let (text, texts) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        let mut read = String::new();
+        // It is received, unless the time is up.
+        let _ = text.send(output.read_to_string(&mut read).map(|_| read));
+    });
+    let text = texts.recv_timeout(limit).ok().transpose();
+    if !matches!(text, Ok(Some(_))) {
+        child.kill()?;
+    }
+    let status = child.wait()?;
+    reader.join().expect("it only reads");
+    Ok(text?.map(|text| (text, status)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::count;
+    #[cfg(unix)]
+    use super::text_within;
+    #[cfg(unix)]
+    use std::process::Command;
+    #[cfg(unix)]
+    use std::time::{Duration, Instant};
+
+    #[cfg(unix)]
+    const LONG: Duration = Duration::from_secs(60);
 
     #[test]
     fn a_count_is_above_zero() {
         assert_eq!(count("--reps", "3"), Ok(3));
         assert!(count("--reps", "0").is_err());
         assert_eq!(count("--reps", "few"), Err("--reps needs a number above 0".to_owned()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_child_prints_is_told_with_its_status() {
+        let (text, status) = text_within(Command::new("echo").arg("here"), LONG).expect("it starts").expect("it ends");
+        assert_eq!(text, "here\n");
+        assert!(status.success());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_child_that_takes_too_long_is_ended() {
+        let start = Instant::now();
+        let text = text_within(Command::new("sleep").arg("60"), Duration::from_millis(20)).expect("it starts");
+        assert!(text.is_none());
+        assert!(start.elapsed() < LONG);
     }
 }

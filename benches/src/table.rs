@@ -6,21 +6,32 @@ pub fn plain(heads: &[&str], rows: &[Vec<String>], text_columns: usize) -> Strin
     let lines = || [&heads].into_iter().chain(rows);
     let widths: Vec<usize> =
         (0..heads.len()).map(|column| lines().map(|line| line[column].len()).max().unwrap_or(0)).collect();
-    let line = |line: &Vec<String>| {
-        let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
-            if column < text_columns { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-        });
-        cells.collect::<Vec<_>>().join("  ")
-    };
-    lines().map(line).collect::<Vec<_>>().join("\n")
+    lines().map(|line| plain_row(line, &widths, text_columns)).collect::<Vec<_>>().join("\n")
+}
+
+/// One row for a terminal, for a table that is shown while it grows.
+pub fn plain_row(cells: &[String], widths: &[usize], text_columns: usize) -> String {
+    let cells = cells.iter().zip(widths).enumerate().map(|(column, (cell, &width))| {
+        if column < text_columns { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+    });
+    cells.collect::<Vec<_>>().join("  ")
 }
 
 /// For a document.
 pub fn markdown(heads: &[&str], rows: &[Vec<String>], text_columns: usize) -> String {
-    let heads_line = format!("| {} |", heads.join(" | "));
+    let rows = rows.iter().map(|row| markdown_row(row));
+    [markdown_heads(heads, text_columns)].into_iter().chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+/// The first two lines of a table for a document.
+pub fn markdown_heads(heads: &[&str], text_columns: usize) -> String {
     let rule = format!("|{}{}", "---|".repeat(text_columns), "---:|".repeat(heads.len() - text_columns));
-    let rows = rows.iter().map(|row| format!("| {} |", row.join(" | ")));
-    [heads_line, rule].into_iter().chain(rows).collect::<Vec<_>>().join("\n")
+    format!("| {} |\n{rule}", heads.join(" | "))
+}
+
+/// One row for a document.
+pub fn markdown_row(cells: &[String]) -> String {
+    format!("| {} |", cells.join(" | "))
 }
 
 #[cfg(test)]
