@@ -22,8 +22,8 @@ use support::{DropCounter, Gate, OpenOnDrop, SOON, current, eventually, multi, p
 
 const NO_RUNTIME: &str = "there is no rt runtime on this thread: call this from inside `#[rt::main]`, \
                           `Runtime::block_on` or a spawned task, or enter a runtime with `Handle::enter` first";
-const NESTED: &str = "`block_on` was called on a thread that is polling futures, which would make everything else on it \
-                      wait: use `.await`, or `spawn_blocking` for code that must block";
+const NESTED: &str = "`block_on` was called on a thread that is polling futures of a current-thread runtime, which would make \
+                      everything else on it wait: use `.await`, or `spawn_blocking` for code that must block";
 
 /// A builder of each flavour, with everything enabled and one worker.
 fn builders() -> [Builder; 2] {
@@ -405,9 +405,10 @@ fn a_runtime_with_nothing_enabled_runs_tasks_and_closures() {
 }
 
 #[test]
-fn block_on_in_a_task_panics_and_says_what_to_do() {
-    each(|runtime| {
-        let (handle, other) = (runtime.handle().clone(), current());
+fn block_on_in_a_task_of_a_current_thread_runtime_panics_and_says_what_to_do() {
+    within(4 * SOON, || {
+        let runtime = current();
+        let (handle, other) = (runtime.handle().clone(), multi(1));
         let task = runtime.spawn(async move {
             let own = panic_message(|| handle.block_on(async {}));
             let another = panic_message(|| other.block_on(async {}));
@@ -424,9 +425,9 @@ fn block_on_in_a_task_panics_and_says_what_to_do() {
 }
 
 #[test]
-fn block_on_in_block_on_panics_and_says_what_to_do() {
-    each(|runtime| {
-        let other = multi(1);
+fn block_on_in_block_on_of_a_current_thread_runtime_panics_and_says_what_to_do() {
+    within(4 * SOON, || {
+        let (runtime, other) = (current(), multi(1));
         runtime.block_on(async {
             assert_eq!(panic_message(|| runtime.block_on(async {})), NESTED);
             assert_eq!(panic_message(|| Handle::current().block_on(async {})), NESTED);

@@ -16,7 +16,7 @@ use std::thread::{self, ThreadId};
 
 use rt::runtime::Runtime;
 use rt::task::yield_now;
-use support::{SOON, current, eventually, multi, within};
+use support::{SOON, current, eventually, multi, unwatched, within};
 
 /// What happened to the futures of a test.
 #[derive(Default)]
@@ -334,7 +334,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     const POLLS: usize = 20;
-    let runtime = multi(2);
+    let runtime = unwatched(2);
     let watch = Arc::new(Watch::default());
     let handle = runtime.spawn(make(&watch, Script::Woken(POLLS)));
     for polls in 1..POLLS {
@@ -363,7 +363,7 @@ fn while_it_is_stolen<F>(futures: usize, make: impl Fn(&Arc<Watch>, Script) -> F
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let runtime = multi(3);
+    let runtime = unwatched(3);
     let watch = Arc::new(Watch::default());
     let made: Vec<_> = (0..futures).map(|_| make(&watch, Script::Ready(20))).collect();
     let seen = watch.clone();

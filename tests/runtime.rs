@@ -21,7 +21,7 @@ use rt::runtime::{Builder, EnterGuard, Handle, Runtime, RuntimeFlavor, RuntimeMe
 use rt::sync::{Notify, mpsc as async_mpsc, oneshot};
 use rt::task::yield_now;
 use rt::time::sleep;
-use support::{SOON, current, eventually, multi, within};
+use support::{SOON, current, eventually, multi, unwatched, within};
 
 /// Runs `test` on a runtime of each kind.
 #[track_caller]
@@ -1162,7 +1162,7 @@ fn wakes_and_spawns_are_counted_where_they_come_from() {
 #[test]
 fn the_depths_of_the_queues_are_told() {
     within(SOON, || {
-        let runtime = multi(1);
+        let runtime = unwatched(1);
         let metrics = runtime.metrics();
         let release = occupy(&runtime);
         let outside: Vec<_> = (0..5).map(|_| runtime.spawn(async {})).collect();
@@ -1189,7 +1189,7 @@ fn the_depths_of_the_queues_are_told() {
 #[test]
 fn idle_workers_park_and_say_so() {
     within(SOON, || {
-        let runtime = multi(3);
+        let runtime = unwatched(3);
         let metrics = runtime.metrics();
         eventually(SOON, || metrics.num_parked_workers() == 3);
         let parks = total(&metrics, RuntimeMetrics::worker_park_count);
@@ -1224,7 +1224,7 @@ fn an_idle_runtime_stays_asleep() {
 #[test]
 fn steals_are_counted() {
     within(SOON, || {
-        let runtime = multi(2);
+        let runtime = unwatched(2);
         let metrics = runtime.metrics();
         // What this task spawns lies in its worker's deque, and the worker does not return before it is done.
         let spawner = runtime.spawn(async {
@@ -1272,12 +1272,13 @@ fn the_metrics_print_as_a_table_with_a_line_for_each_worker() {
         runtime.block_on(async { rt::spawn(async {}).await }).unwrap();
         let text = runtime.metrics().to_string();
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 2 + 1 + 3, "{text}");
+        assert_eq!(lines.len(), 3 + 1 + 3, "{text}");
         assert!(lines[0].contains("1 spawned"), "{text}");
-        assert!(lines[1].contains("blocking pool"), "{text}");
-        assert!(["worker", "polls", "steals", "parks"].iter().all(|column| lines[2].contains(column)), "{text}");
-        for (worker, line) in lines[3..].iter().enumerate() {
-            assert_eq!(line.len(), lines[2].len(), "the columns are aligned: {text}");
+        assert!(lines[1].contains("stalls: 0 polls"), "{text}");
+        assert!(lines[2].contains("blocking pool"), "{text}");
+        assert!(["worker", "polls", "steals", "parks"].iter().all(|column| lines[3].contains(column)), "{text}");
+        for (worker, line) in lines[4..].iter().enumerate() {
+            assert_eq!(line.len(), lines[3].len(), "the columns are aligned: {text}");
             assert_eq!(line.split_whitespace().next(), Some(worker.to_string().as_str()), "{text}");
             assert_eq!(line.split_whitespace().count(), 9, "{text}");
         }

@@ -17,7 +17,7 @@ use rt::runtime::{Builder, Handle, Runtime};
 use rt::sync::{Notify, Semaphore, oneshot};
 use rt::task::JoinHandle;
 use rt::time::sleep;
-use support::{DropCounter, DropGuard, Gate, OpenOnDrop, SOON, current, eventually, multi, panic_message, within};
+use support::{DropCounter, DropGuard, Gate, OpenOnDrop, SOON, current, eventually, multi, unwatched, panic_message, within};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -339,7 +339,7 @@ fn dropping_the_runtime_drops_the_tasks_in_the_queues_of_a_stuck_worker_once() {
     within(4 * SOON, || {
         let (counter, gate) = (DropCounter::new(), Gate::new());
         let _open = OpenOnDrop(gate.clone());
-        let runtime = multi(1);
+        let runtime = unwatched(1);
         let (guards, passes): (Vec<_>, _) = ((0..500).map(|_| counter.guard()).collect(), gate.clone());
         runtime.spawn(async move {
             // All but the last to the deque, the last to the LIFO slot.
@@ -996,7 +996,7 @@ fn shutdown_background_returns_at_once_and_the_tasks_go_soon() {
         within(4 * SOON, move || {
             let (counter, gate) = (DropCounter::new(), Gate::new());
             let _open = OpenOnDrop(gate.clone());
-            let runtime = multi(workers);
+            let runtime = unwatched(workers);
             park(&runtime, &counter, 10, |_| sleep_inside(LONG));
             for _ in 0..workers {
                 let passes = gate.clone();

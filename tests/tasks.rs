@@ -21,7 +21,7 @@ use futures_util::future::{Either, join_all, select};
 use rt::runtime::{Builder, Handle, Runtime};
 use rt::sync::oneshot;
 use rt::task::{AbortHandle, Id, JoinError, JoinHandle, spawn_blocking, yield_now};
-use support::{DropCounter, SOON, current, eventually, multi, within};
+use support::{DropCounter, SOON, current, eventually, multi, unwatched, within};
 
 /// Runs `test` on a runtime of each kind.
 #[track_caller]
@@ -460,7 +460,7 @@ fn a_task_aborted_before_its_first_poll_is_never_polled() {
         handle.abort();
         assert!(runtime.block_on(handle).unwrap_err().is_cancelled());
 
-        let runtime = multi(1);
+        let runtime = unwatched(1);
         let door = occupy(&runtime);
         let handle = runtime.spawn(task());
         handle.abort();

@@ -3,6 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | this | [`Driver`]: one thread waits for everything |
+//! | `post` | who waits, and what if somebody else wanted to |
 //! | `reactor` | mio's poller and the table of registered sources |
 //! | `readiness` | what a source is ready for, and who waits for it |
 //! | `socket` | the seam that every socket operation passes |
@@ -10,10 +11,11 @@
 //!
 //! # Who waits
 //!
-//! Whoever gets the lock of [`Driver::wait`], and nobody waits for that lock. The waiter turns events and due timers into a
-//! list of wakers, **gives the lock back, and wakes them then**: no task ever runs under it, so none can hold sockets or
+//! Whoever gets the [`Post`], and nobody waits for that. The waiter turns events and due timers into a
+//! list of wakers, **gives the post back, and wakes them then**: no task ever runs under it, so none can hold sockets or
 //! timers hostage. While all workers are busy, each of them makes a [`turn`](Driver::turn) now and then, and so does the monitor.
 
+mod post;
 #[cfg(feature = "net")]
 mod reactor;
 #[cfg(feature = "net")]
@@ -31,6 +33,7 @@ pub(crate) use readiness::{Direction, Interest};
 use crate::primitives::plain::{AtomicU64, Ordering};
 use crate::primitives::{CachePadded, Condvar, Mutex, clock};
 use crate::task::wake_contained;
+use post::Post;
 use std::io;
 #[cfg(any(feature = "net", feature = "time"))]
 use std::sync::Arc;
@@ -41,12 +44,13 @@ use timers::Timers;
 /// See the module's page.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    /// Held by the thread that waits, or makes a turn.
-    waiter: Mutex<Waiter>,
+    post: Post<Waiter>,
     timers: Option<Timers>,
     #[cfg(feature = "net")]
     reactor: Option<Arc<Reactor>>,
     bell: Bell,
+    /// Empty; kept for its capacity.
+    spare_list: Mutex<Vec<Waker>>,
     started: Instant,
     /// When a turn was last made, in nanoseconds since the start.
     turned: CachePadded<AtomicU64>,
@@ -60,7 +64,7 @@ const TURN_INTERVAL: Duration = Duration::from_micros(50);
 struct Waiter {
     #[cfg(feature = "net")]
     poller: Option<reactor::Poller>,
-    /// Kept for its capacity.
+    /// Empty between two waits or turns.
     woken: Vec<Waker>,
 }
 
@@ -86,7 +90,7 @@ impl Driver {
             false => (None, None),
         };
         Ok(Driver {
-            waiter: Mutex::new(Waiter {
+            post: Post::new(Waiter {
                 #[cfg(feature = "net")]
                 poller,
                 woken: Vec::new(),
@@ -95,6 +99,7 @@ impl Driver {
             #[cfg(feature = "net")]
             reactor,
             bell: Bell { rung: Mutex::new(false), ring: Condvar::new() },
+            spare_list: Mutex::new(Vec::new()),
             started: clock::now(),
             turned: CachePadded::new(AtomicU64::new(0)),
         })
@@ -122,29 +127,34 @@ impl Driver {
     }
 
     /// Wakes what is due, without waiting. False: it has done nothing, because another thread waits or is at it, or was a moment ago.
-    pub(crate) fn turn(&self) -> bool {
+    ///
+    /// Calls `call` if a thread wanted to wait meanwhile and sleeps elsewhere now: it has to be woken.
+    pub(crate) fn turn(&self, call: &mut dyn FnMut()) -> bool {
         let now = clock::now().saturating_duration_since(self.started).as_nanos() as u64;
         // Ordering: Relaxed; at worst there is a turn more.
         if now.saturating_sub(self.turned.load(Ordering::Relaxed)) < TURN_INTERVAL.as_nanos() as u64 {
             return false;
         }
-        let Some(mut waiter) = self.waiter.try_lock() else {
-            // The waiter may sleep until a deadline that it was told of, but it is not hindered by any task.
+        let Some(mut waiter) = self.post.try_turn() else {
+            // Whoever waits may sleep until a deadline that it was told of, but it is not hindered by any task.
             return false;
         };
         self.turned.store(now, Ordering::Relaxed);
         self.poll(&mut waiter, Some(Duration::ZERO));
         let woken = self.collect(&mut waiter);
-        drop(waiter);
+        if self.post.end_turn(waiter) {
+            call();
+        }
         self.wake(woken);
         true
     }
 
-    /// Waits until something is due, and wakes it. Returns false at once if another thread waits already.
+    /// Waits until something is due, and wakes it. Returns false at once if another thread waits already, or is making a turn, after
+    /// which it has somebody called.
     ///
-    /// `begin` is called under the lock; if it returns false this only looks.
+    /// `begin` is called when nobody else can wait any more; if it returns false this only looks.
     pub(crate) fn wait(&self, begin: &mut dyn FnMut() -> bool) -> bool {
-        let Some(mut waiter) = self.waiter.try_lock() else {
+        let Some(mut waiter) = self.post.try_wait() else {
             return false;
         };
         let limit = match (begin(), &self.timers) {
@@ -157,7 +167,7 @@ impl Driver {
             timers.end_wait();
         }
         let woken = self.collect(&mut waiter);
-        drop(waiter);
+        self.post.end_wait(waiter);
         self.wake(woken);
         true
     }
@@ -186,7 +196,7 @@ impl Driver {
         if let Some(timers) = &self.timers {
             timers.fire(clock::now(), &mut waiter.woken);
         }
-        std::mem::take(&mut waiter.woken)
+        std::mem::replace(&mut waiter.woken, std::mem::take(&mut *self.spare_list.lock()))
     }
 
     /// Wakes without any lock: wakers may be the user's own code.
@@ -195,12 +205,7 @@ impl Driver {
             return;
         }
         woken.drain(..).for_each(wake_contained);
-        if let Some(mut waiter) = self.waiter.try_lock()
-            && waiter.woken.capacity() < woken.capacity()
-            && waiter.woken.is_empty()
-        {
-            waiter.woken = woken;
-        }
+        *self.spare_list.lock() = woken;
     }
 
     /// Tells whoever still waits for a socket or a timer that nobody will serve it any more.

@@ -50,6 +50,10 @@ pub(crate) enum Step {
     MonitorFences,
     /// A worker that was woken fences between leaving the sleepers and its look at the monitor (vigil).
     WokenFences,
+    /// Whoever ends a turn fences between giving the post back and its look for a note (post).
+    TurnFences,
+    /// Whoever wants to wait fences between its note and its second attempt (post).
+    WatcherFences,
     /// A thief takes the LIFO slot with a compare-and-swap (LIFO slot).
     ThiefCompares,
 }

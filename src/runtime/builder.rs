@@ -342,9 +342,7 @@ impl Builder {
             seed: random::seed(),
             tuning: (self.flavor == RuntimeFlavor::MultiThread).then(|| self.stalls.clone()),
         };
-        let (scheduler, mut cores) = Shared::new(workers, events, config).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot make the timer of the runtime's monitor: {error}"))
-        })?;
+        let (scheduler, mut cores) = Shared::new(workers, events, config);
         let inner = Arc::new(Inner {
             scheduler,
             driver,

@@ -237,8 +237,8 @@ impl fmt::Debug for Runtime {
 }
 
 impl Events for Driver {
-    fn turn(&self) -> bool {
-        Driver::turn(self)
+    fn turn(&self, call: &mut dyn FnMut()) -> bool {
+        Driver::turn(self, call)
     }
 
     fn wait(&self, begin: &mut dyn FnMut() -> bool) -> bool {

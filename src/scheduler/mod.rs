@@ -56,7 +56,9 @@ use std::sync::Arc;
 /// What wakes tasks from outside, as a worker sees it: sockets and timers.
 pub(crate) trait Events: Send + Sync + 'static {
     /// Wakes what is due, without waiting. False: it has done nothing, because another thread is at it, or was a moment ago.
-    fn turn(&self) -> bool;
+    ///
+    /// Calls `call` if a thread wanted to wait meanwhile and sleeps elsewhere now: it has to be woken.
+    fn turn(&self, call: &mut dyn FnMut()) -> bool;
 
     /// Waits until something is due, wakes it, and returns true. Returns false at once if another thread waits already.
     ///
@@ -123,16 +125,8 @@ const HESITATION: usize = 16;
 
 impl Shared {
     /// A scheduler, and its workers, which do nothing until somebody calls [`Worker::run`].
-    ///
-    /// # Errors
-    ///
-    /// What the system says to the monitor's timer.
-    pub(crate) fn new(
-        workers: usize,
-        events: Option<Arc<dyn Events>>,
-        config: Config,
-    ) -> io::Result<(Arc<Self>, Vec<Worker>)> {
-        let watch = config.tuning.clone().map(Watch::new).transpose()?;
+    pub(crate) fn new(workers: usize, events: Option<Arc<dyn Events>>, config: Config) -> (Arc<Self>, Vec<Worker>) {
+        let watch = config.tuning.clone().map(Watch::new);
         let spares = config.tuning.as_ref().map_or(0, |tuning| tuning.max_spares);
         let (seats, taken) = Seats::new(workers, spares);
         let shared = Arc::new(Shared {
@@ -149,7 +143,7 @@ impl Shared {
             closed: AtomicBool::new(false),
         });
         let workers = taken.into_iter().map(|seat| Worker::new(shared.clone(), seat)).collect();
-        Ok((shared, workers))
+        (shared, workers)
     }
 
     /// Says where threads come from, and starts the monitor. Called once, before anything is spawned.
@@ -246,6 +240,13 @@ impl Shared {
                     events.interrupt();
                 }
             }
+        }
+    }
+
+    /// Wakes a worker that sleeps, whoever searches. One that finds nothing to do goes to wait for events.
+    fn call_somebody(&self) {
+        if let Some(worker) = self.sleep.notify_anyway() {
+            self.unpark(worker);
         }
     }
 

@@ -528,7 +528,7 @@ impl Worker {
         self.shared.registry.collect(self.home());
         if let Some(events) = &self.shared.events {
             self.set_in_events(true);
-            events.turn();
+            events.turn(&mut || self.shared.call_somebody());
             self.set_in_events(false);
         }
     }

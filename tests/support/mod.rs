@@ -59,6 +59,12 @@ pub fn multi(workers: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(workers).enable_all().build().expect("build a multi-thread runtime")
 }
 
+/// The same without the monitor: a worker that is stuck in a poll stays so, and what waits behind it waits.
+pub fn unwatched(workers: usize) -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(workers).stall_after(None).enable_all().build().expect("build a multi-thread runtime")
+}
+
 /// A current-thread runtime with everything enabled.
 pub fn current() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("build a current-thread runtime")

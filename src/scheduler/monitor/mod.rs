@@ -67,10 +67,10 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(tuning: Tuning) -> io::Result<Self> {
-        Ok(Watch {
+    pub(super) fn new(tuning: Tuning) -> Self {
+        Watch {
             tuning,
-            alarm: Alarm::new()?,
+            alarm: Alarm::new(),
             threads: OnceLock::new(),
             is_started: AtomicBool::new(false),
             is_rung: AtomicBool::new(false),
@@ -78,7 +78,7 @@ impl Watch {
             sites: Sites::default(),
             stalls: AtomicU64::new(0),
             rescued: AtomicU64::new(0),
-        })
+        }
     }
 
     /// Starts the monitor, unless it is there only for workers that say that they block: then it comes with the first of them.
@@ -248,7 +248,8 @@ impl Monitor {
             // Everything stood still, this thread too.
             self.suspects.iter_mut().for_each(|suspect| *suspect = None);
         }
-        let nobody_watches = shared.events.as_ref().is_some_and(|events| events.turn());
+        let nobody_watches =
+            shared.events.as_ref().is_some_and(|events| events.turn(&mut || shared.call_somebody()));
         let found = self.look_at_workers(now, usual);
         let pause = self.relieve(now, &found);
         self.see_progress(&found, nobody_watches);
@@ -434,16 +435,12 @@ impl Monitor {
         let polls = shared.seats.iter().map(|remote| remote.pulse().polls()).sum();
         let waits = shared.has_visible_work();
         let before = std::mem::replace(&mut self.progress, (polls, waits));
-        let woken = if waits && before == (polls, true) {
+        let nobody_will = found.lasts || shared.sleep.muster().at_work() == 0;
+        if waits && before == (polls, true) || nobody_watches && nobody_will {
             // Whoever searches may be in a hook that blocks, or was not given a processor.
-            shared.sleep.notify_anyway()
-        } else if waits || found.lasts && nobody_watches {
-            shared.sleep.notify(|| true)
-        } else {
-            None
-        };
-        if let Some(worker) = woken {
-            shared.unpark(worker);
+            shared.call_somebody();
+        } else if waits {
+            shared.notify();
         }
     }
 

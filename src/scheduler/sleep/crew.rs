@@ -33,7 +33,7 @@ pub(crate) struct Muster {
 
 impl Muster {
     fn of(word: u64) -> Self {
-        let count = |unit: u64| (word / unit & MASK) as usize;
+        let count = |unit: u64| ((word / unit) & MASK) as usize;
         Muster { parked: count(PARKED), members: count(MEMBER), stuck: count(STUCK), searching: count(SEARCHING) }
     }
 
