@@ -17,7 +17,9 @@ use rt::runtime::{Builder, Handle, Runtime};
 use rt::sync::{Notify, Semaphore, oneshot};
 use rt::task::JoinHandle;
 use rt::time::sleep;
-use support::{DropCounter, DropGuard, Gate, OpenOnDrop, SOON, current, eventually, multi, unwatched, panic_message, within};
+use support::{
+    DropCounter, DropGuard, Gate, OpenOnDrop, SOON, current, eventually, multi, panic_message, unwatched, within,
+};
 
 const LONG: Duration = Duration::from_secs(3600);
 

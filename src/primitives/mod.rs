@@ -6,6 +6,17 @@
 //! which no protocol depends on and which may stand in statics. Under the private cfg `rt_count` both, the locks and the
 //! deques count which cache lines change their writer.
 
+#[cfg_attr(
+    not(all(
+        feature = "stall-backtrace",
+        target_os = "linux",
+        target_pointer_width = "64",
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        // A signal handler can neither wait for a model nor enter what it does into a table under a lock.
+        not(any(rt_loom, rt_count))
+    )),
+    path = "no_backtrace.rs"
+)]
 pub(crate) mod backtrace;
 pub(crate) mod cell;
 pub(crate) mod clock;

@@ -56,6 +56,22 @@ pub(crate) enum Step {
     WatcherFences,
     /// A thief takes the LIFO slot with a compare-and-swap (LIFO slot).
     ThiefCompares,
+    /// A handler publishes its trace (backtraces).
+    #[cfg(feature = "stall-backtrace")]
+    #[allow(dead_code, reason = "there are systems without backtraces")]
+    TracePublishes,
+    /// Whoever asks acquires what a late handler published (backtraces).
+    #[cfg(feature = "stall-backtrace")]
+    #[allow(dead_code, reason = "there are systems without backtraces")]
+    AskerAcquires,
+    /// A handler answers only for its own thread (backtraces).
+    #[cfg(feature = "stall-backtrace")]
+    #[allow(dead_code, reason = "there are systems without backtraces")]
+    HandlerComparesThread,
+    /// An asker leaves the page to a handler that has begun to write (backtraces).
+    #[cfg(feature = "stall-backtrace")]
+    #[allow(dead_code, reason = "there are systems without backtraces")]
+    AskerLeavesThePage,
 }
 
 #[cfg(not(rt_loom))]

@@ -314,6 +314,19 @@ impl Builder {
         self
     }
 
+    /// Whether reports of stalls say where the thread is. Default: false. Needs the feature `stall-backtrace`, and works on Linux, on
+    /// x86-64 and aarch64.
+    ///
+    /// The stuck thread is interrupted by the signal `SIGURG` for that, once for each report. Where it is comes out right, but its
+    /// callers only in code that keeps frame pointers: Rust's standard library does, a program if it is built with
+    /// `-C force-frame-pointers=yes`. A system call that waits and that Linux cannot restart, like a sleep or a `poll`, ends with
+    /// `EINTR`, which std's functions expect. A program that handles `SIGURG` itself keeps its handler, and gets no backtraces.
+    #[cfg(feature = "stall-backtrace")]
+    pub fn stall_backtraces(&mut self, wanted: bool) -> &mut Self {
+        self.stalls.backtraces = wanted;
+        self
+    }
+
     /// Builds the runtime and starts its workers.
     ///
     /// # Errors

@@ -28,10 +28,10 @@ mod metrics;
 pub(crate) mod spawn;
 mod threads;
 
+pub use crate::scheduler::{Stall, StallCause, StallSite};
 pub use builder::Builder;
 pub use context::EnterGuard;
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
-pub use crate::scheduler::{Stall, StallCause, StallSite};
 pub use metrics::RuntimeMetrics;
 
 use crate::driver::Driver;

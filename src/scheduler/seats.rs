@@ -7,6 +7,7 @@ use super::counters::Counters;
 use super::lifo_slot::LifoSlot;
 use super::pulse::Pulse;
 use super::sleep::Parker;
+use crate::primitives::backtrace::OsThread;
 use crate::primitives::deque::{self, Stealer};
 use crate::primitives::plain::{AtomicU32, AtomicUsize, Ordering};
 use crate::primitives::{CachePadded, Mutex};
@@ -22,6 +23,8 @@ pub(super) struct Remote {
     pub(super) parker: CachePadded<Parker>,
     /// The system's number of the thread that is this worker; 0 for none, or where the system tells none.
     thread: AtomicU32,
+    /// By which the thread can be asked where it is, if that is wanted.
+    traceable: Mutex<Option<OsThread>>,
 }
 
 impl Remote {
@@ -42,6 +45,14 @@ impl Remote {
     pub(super) fn set_thread(&self, thread: u32) {
         // Ordering: Relaxed; as above.
         self.thread.store(thread, Ordering::Relaxed);
+    }
+
+    pub(super) fn traceable(&self) -> Option<OsThread> {
+        *self.traceable.lock()
+    }
+
+    pub(super) fn set_traceable(&self, thread: Option<OsThread>) {
+        *self.traceable.lock() = thread;
     }
 }
 
@@ -82,6 +93,7 @@ impl Seats {
             counters: CachePadded::new(Counters::new()),
             parker: CachePadded::new(Parker::new()),
             thread: AtomicU32::new(0),
+            traceable: Mutex::new(None),
         };
         let was_empty = self.places[index].set(Arc::new(remote)).is_ok();
         debug_assert!(was_empty, "a place is made once");

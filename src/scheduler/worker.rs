@@ -24,6 +24,7 @@ use super::seats::{Remote, Seat};
 use super::sleep::Retracted;
 use super::{Counters, Patience, Shared, call};
 use crate::primitives::atomic::{Ordering, fence};
+use crate::primitives::backtrace::{Registered, register_this_thread};
 use crate::primitives::clock;
 use crate::primitives::deque::{self, settle};
 use crate::primitives::random;
@@ -215,9 +216,7 @@ impl Worker {
 
     /// Runs tasks until `main` is done, or until the runtime has shut down.
     pub(crate) fn run(&self, main: &mut impl Main) {
-        if self.shared.watch.is_some() {
-            self.own.set_thread(current_thread());
-        }
+        let _registered = self.shared.watch.as_ref().and_then(|watch| self.be_known(watch.tuning.backtraces));
         let _entered = current::enter(self);
         let _budget = budget::scope();
         // Also when the main future panics.
@@ -236,6 +235,14 @@ impl Worker {
                 None => self.park(main),
             }
         }
+    }
+
+    /// Tells the monitor which thread this is.
+    fn be_known(&self, traceable: bool) -> Option<Registered> {
+        self.own.set_thread(current_thread());
+        let registered = traceable.then(register_this_thread);
+        self.own.set_traceable(registered.as_ref().map(Registered::thread));
+        registered
     }
 
     /// Step 5.

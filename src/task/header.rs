@@ -91,13 +91,7 @@ pub(super) enum Ran {
 
 impl Header {
     pub(super) fn new(vtable: &'static VTable, meta: Meta) -> Self {
-        Header {
-            state: State::new(),
-            vtable,
-            meta,
-            id: AtomicU64::new(0),
-            place: AtomicU64::new(0),
-        }
+        Header { state: State::new(), vtable, meta, id: AtomicU64::new(0), place: AtomicU64::new(0) }
     }
 
     pub(super) fn id(&self) -> Id {
@@ -186,7 +180,6 @@ impl RunToken {
     pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
         RunToken(header)
     }
-
 
     /// The task's place in the registry, as a number that a statistic can store. Not 0.
     #[inline]

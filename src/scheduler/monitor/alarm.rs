@@ -4,9 +4,9 @@
 //! thread for that, so that it can go back to sleep for so long, would cost two switches of context each time; a Linux timer that is
 //! a file (`timerfd`) is set by one short system call. Elsewhere, and where no file can be opened any more, the thread is woken.
 
+use crate::primitives::{Condvar, Mutex, clock};
 #[cfg(all(target_os = "linux", not(rt_loom)))]
 use file::TimerFile;
-use crate::primitives::{Condvar, Mutex, clock};
 use std::time::{Duration, Instant};
 
 /// See the module's page.

@@ -18,7 +18,7 @@ use crate::primitives::plain::{AtomicBool, AtomicU64, Ordering};
 use crate::primitives::{backtrace, clock, spin_loop};
 use alarm::Alarm;
 use os_thread::Doing;
-use report::{Reporter, Sites, StallHook};
+use report::{Reporter, Sites, StallHook, Trace};
 use spares::Spares;
 use std::io;
 use std::panic::Location;
@@ -248,8 +248,7 @@ impl Monitor {
             // Everything stood still, this thread too.
             self.suspects.iter_mut().for_each(|suspect| *suspect = None);
         }
-        let nobody_watches =
-            shared.events.as_ref().is_some_and(|events| events.turn(&mut || shared.call_somebody()));
+        let nobody_watches = shared.events.as_ref().is_some_and(|events| events.turn(&mut || shared.call_somebody()));
         let found = self.look_at_workers(now, usual);
         let pause = self.relieve(now, &found);
         self.see_progress(&found, nobody_watches);
@@ -304,7 +303,14 @@ impl Monitor {
     }
 
     /// A poll that goes on since the last look, at least.
-    fn look_at_suspect(&mut self, index: usize, remote: &Remote, now: Instant, usual: Duration, found: &mut Found) {
+    fn look_at_suspect(
+        &mut self,
+        index: usize,
+        remote: &Arc<Remote>,
+        now: Instant,
+        usual: Duration,
+        found: &mut Found,
+    ) {
         let mut suspect = self.suspects[index].take().expect("there is one");
         let elapsed = now.saturating_duration_since(suspect.since);
         if suspect.cause.is_none()
@@ -354,7 +360,7 @@ impl Monitor {
         }
     }
 
-    fn report(&self, suspect: &mut Suspect, remote: &Remote, elapsed: Duration) {
+    fn report(&self, suspect: &mut Suspect, remote: &Arc<Remote>, elapsed: Duration) {
         let Some(task) = self.shared.registry.find(suspect.beat.task) else { return };
         if !self.reporter.wants(task.meta().location) {
             return;
@@ -365,10 +371,13 @@ impl Monitor {
             Doing::Runs(_) => StallCause::Computing,
         };
         suspect.cause = Some(cause);
-        let tuning = &watch(&self.shared).tuning;
-        let trace = if tuning.backtraces { backtrace::capture(remote.thread()) } else { None };
-        // A poll that has ended meanwhile may have left its place to another task.
-        if remote.pulse().beat() == Some(suspect.beat) {
+        let (beat, traced) = (suspect.beat, remote.clone());
+        let is_there = move || traced.pulse().beat() == Some(beat);
+        // A poll that has ended meanwhile may have left its place to another task, and its thread be elsewhere.
+        if is_there() {
+            let trace = remote
+                .traceable()
+                .map(|thread| -> Trace { Box::new(move || backtrace::capture(thread).filter(|_| is_there())) });
             self.reporter.tell(Stall::new(&task, elapsed, cause), trace);
         }
     }
@@ -408,7 +417,13 @@ impl Monitor {
         let is_missed = muster.parked == 0 && muster.searching == 0 && shared.has_visible_work();
         let wanted = match muster.able() {
             // Somebody has to be there when the next task, socket or timer comes.
-            0 => if is_missed { workers } else { 1 },
+            0 => {
+                if is_missed {
+                    workers
+                } else {
+                    1
+                }
+            }
             able if able < workers && is_missed => workers - able,
             _ => return None,
         };

@@ -3,6 +3,7 @@
 //! Whoever is told may be slow: a hook of the user's, or a standard error that nobody reads. So neither is called by the monitor, but by
 //! a thread that is started when there is something to tell, and ends when there is nothing more.
 
+use crate::primitives::backtrace::symbolise;
 use crate::primitives::{Mutex, clock, contain::contain, thread};
 use crate::task::{Id, TaskRef};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -67,8 +68,7 @@ impl Stall {
         self.cause
     }
 
-    /// Where the thread is, if [`Builder::stall_backtraces`](crate::runtime::Builder::stall_backtraces) asks for it and the
-    /// system can tell.
+    /// Where the thread is, if `Builder::stall_backtraces` of the feature `stall-backtrace` asks for it and the system can tell.
     pub fn backtrace(&self) -> Option<&str> {
         self.backtrace.as_deref()
     }
@@ -82,7 +82,9 @@ impl fmt::Display for Stall {
         }
         let cause = match self.cause {
             StallCause::Blocked => "blocked: `spawn_blocking` and `block_in_place` are for code that blocks",
-            StallCause::Computing => "computing: `yield_now` lets others run, `spawn_blocking` is for long computations",
+            StallCause::Computing => {
+                "computing: `yield_now` lets others run, `spawn_blocking` is for long computations"
+            }
         };
         let elapsed = self.elapsed.as_millis();
         write!(f, ", spawned at {}, has kept its worker in one poll for {elapsed} ms, {cause}", self.location)?;
@@ -159,7 +161,7 @@ pub(super) struct Reporter {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<(Stall, Trace)>,
+    waiting: VecDeque<(Stall, Option<Trace>)>,
     /// A thread is telling.
     is_telling: bool,
     /// Places that have been told of, and when the last was. Not used with a hook.
@@ -167,8 +169,8 @@ struct State {
     last: Option<Instant>,
 }
 
-/// Return addresses, which become names where there is time.
-pub(super) type Trace = Option<Vec<usize>>;
+/// Finds out where the thread is. Takes some milliseconds at worst, and what becomes of the addresses even more.
+pub(super) type Trace = Box<dyn FnOnce() -> Option<Vec<usize>> + Send>;
 
 /// Reports that wait for a slow hook; what comes beyond is dropped.
 const MOST: usize = 64;
@@ -196,7 +198,7 @@ impl Reporter {
         true
     }
 
-    pub(super) fn tell(self: &Arc<Self>, stall: Stall, trace: Trace) {
+    pub(super) fn tell(self: &Arc<Self>, stall: Stall, trace: Option<Trace>) {
         let mut state = self.state.lock();
         if state.waiting.len() == MOST {
             return;
@@ -222,7 +224,7 @@ impl Reporter {
                 return;
             };
             drop(state);
-            stall.backtrace = trace.map(|trace| crate::primitives::backtrace::symbolise(&trace).into());
+            stall.backtrace = trace.and_then(|trace| trace()).map(|addresses| symbolise(&addresses).into());
             match &self.hook {
                 Some(hook) => contain(|| hook(&stall)),
                 None => log(&stall),

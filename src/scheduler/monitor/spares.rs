@@ -36,7 +36,13 @@ impl Spares {
     }
 
     /// How many more may come now, in view of those that are out and those that are stuck; or, with 0, how long until the next may.
-    pub(super) fn allow(&self, now: Instant, out: usize, blocked: usize, computing: usize) -> (usize, Option<Duration>) {
+    pub(super) fn allow(
+        &self,
+        now: Instant,
+        out: usize,
+        blocked: usize,
+        computing: usize,
+    ) -> (usize, Option<Duration>) {
         let computing = if self.for_loops { computing.min(self.workers) } else { 0 };
         let more = (blocked + computing).min(self.limit).saturating_sub(out);
         if more == 0 {
@@ -52,11 +58,7 @@ impl Spares {
             return LONGEST_PAUSE;
         }
         let steps = out / self.workers.max(STEP);
-        if out < self.workers {
-            Duration::ZERO
-        } else {
-            LONGEST_PAUSE.min(FIRST_PAUSE * (1 << steps.min(16)))
-        }
+        if out < self.workers { Duration::ZERO } else { LONGEST_PAUSE.min(FIRST_PAUSE * (1 << steps.min(16))) }
     }
 
     pub(super) fn came(&mut self, now: Instant) {
