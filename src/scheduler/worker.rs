@@ -65,8 +65,9 @@ impl Main for Relief<'_> {
         self.0.sleep.retire()
     }
 
+    // The look of a spare that goes to sleep, when the stuck one may have come back since it last saw that it is needed.
     fn is_woken(&self) -> bool {
-        false
+        self.0.sleep.is_overmanned()
     }
 }
 
@@ -227,11 +228,7 @@ impl Worker {
             }
             match self.next().or_else(|| self.search(main)) {
                 Some(token) => self.poll(token),
-                None if self.shared.is_finished() => {
-                    // The last task may have ended here: the others sleep, and have nothing to wake them but this.
-                    self.shared.unpark_all();
-                    break;
-                }
+                None if self.shared.is_finished() => break,
                 None => self.park(main),
             }
         }
@@ -561,6 +558,10 @@ impl Worker {
         }
         if self.shared.has_visible_work() {
             self.shared.notify();
+        }
+        if self.shared.is_finished() {
+            // The last task may have ended here: the others sleep, and have nothing to wake them but this.
+            self.shared.unpark_all();
         }
     }
 }

@@ -200,6 +200,11 @@ impl Sleep {
         self.crew.retire(self.workers)
     }
 
+    /// Whether more are able to work than the pool has workers.
+    pub(crate) fn is_overmanned(&self) -> bool {
+        self.crew.muster().able() > self.workers
+    }
+
     /// A member is about to be found stuck.
     pub(crate) fn begin_stuck(&self) {
         self.crew.begin_stuck();
@@ -213,8 +218,7 @@ impl Sleep {
     /// A spare to unpark, because it sleeps and the pool is as strong as it should be without it. It counts as searching from now
     /// on. Spares that are awake see for themselves.
     pub(crate) fn superfluous(&self) -> Option<usize> {
-        let muster = self.crew.muster();
-        if muster.able() <= self.workers || muster.parked == 0 {
+        if !self.is_overmanned() || self.crew.muster().parked == 0 {
             return None;
         }
         let mut sleepers = self.sleepers.lock();
@@ -418,6 +422,33 @@ mod models {
             let served = model.visible.load(Ordering::Relaxed) == 0;
             assert!(!asleep || served || model.would_wake(0), "a task waits and its worker sleeps");
         });
+    }
+
+    #[test]
+    fn a_spare_that_goes_to_sleep_is_found_by_the_worker_that_comes_back_or_sees_it() {
+        loom::model(|| {
+            let model = Model::new(1);
+            // Worker 0 is stuck, and spare 1 in its place.
+            model.sleep.begin_stuck();
+            model.sleep.enlist();
+            let worker = thread::spawn({
+                let model = model.clone();
+                move || {
+                    model.sleep.end_stuck();
+                    model.sleep.superfluous()
+                }
+            });
+            let asleep = model.sleep.prepare(1, true, || model.sleep.is_overmanned());
+            let called = worker.join().unwrap();
+            assert!(!asleep || called == Some(1), "a spare that is not needed sleeps");
+        });
+    }
+
+    #[test]
+    fn the_spare_model_notices_a_spare_that_does_not_look_again() {
+        let name =
+            "scheduler::sleep::models::a_spare_that_goes_to_sleep_is_found_by_the_worker_that_comes_back_or_sees_it";
+        assert_caught(name, Step::ParkerLooksAgain);
     }
 
     #[test]
