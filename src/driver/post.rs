@@ -10,30 +10,48 @@
 use crate::primitives::atomic::{AtomicBool, Ordering, fence};
 use crate::primitives::planted::{self, Step};
 use crate::primitives::{Mutex, MutexGuard};
+use std::ops::{Deref, DerefMut};
 
 /// See the module's page.
 #[derive(Debug)]
 pub(super) struct Post<T> {
-    holder: Mutex<T>,
+    is_taken: AtomicBool,
+    /// Locked by the holder only, and so never waited for. Not the lock decides who that is, because models know no attempt to
+    /// lock that fails.
+    tools: Mutex<T>,
     /// The holder waits.
     waits: AtomicBool,
     /// Somebody wanted to wait during a turn.
     note: AtomicBool,
 }
 
+/// The post is the caller's until it ends its turn or its wait, or panics.
+pub(super) struct Holding<'a, T> {
+    post: &'a Post<T>,
+    /// `Some` until this is dropped.
+    tools: Option<MutexGuard<'a, T>>,
+}
+
 impl<T> Post<T> {
     pub(super) fn new(tools: T) -> Self {
-        Post { holder: Mutex::new(tools), waits: AtomicBool::new(false), note: AtomicBool::new(false) }
+        let word = || AtomicBool::new(false);
+        Post { is_taken: word(), tools: Mutex::new(tools), waits: word(), note: word() }
+    }
+
+    fn take(&self) -> Option<Holding<'_, T>> {
+        // Ordering: Acquire pairs with the Release in the drop of `Holding`.
+        let taken = self.is_taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        taken.ok().map(|_| Holding { post: self, tools: Some(self.tools.lock()) })
     }
 
     /// The post for a turn.
-    pub(super) fn try_turn(&self) -> Option<MutexGuard<'_, T>> {
-        self.holder.try_lock()
+    pub(super) fn try_turn(&self) -> Option<Holding<'_, T>> {
+        self.take()
     }
 
     /// True: somebody wanted to wait meanwhile, and is to be called.
     #[must_use]
-    pub(super) fn end_turn(&self, turn: MutexGuard<'_, T>) -> bool {
+    pub(super) fn end_turn(&self, turn: Holding<'_, T>) -> bool {
         drop(turn);
         if planted::keeps(Step::TurnFences) {
             // Pairs with the fence in `try_wait`.
@@ -44,8 +62,8 @@ impl<T> Post<T> {
     }
 
     /// The post for a wait. `None`: another waits, or will see the note that this leaves.
-    pub(super) fn try_wait(&self) -> Option<MutexGuard<'_, T>> {
-        let wait = match self.holder.try_lock() {
+    pub(super) fn try_wait(&self) -> Option<Holding<'_, T>> {
+        let wait = match self.take() {
             Some(wait) => wait,
             // Ordering: Relaxed; a wait that is just ending is followed by what its thread does, as if this came later.
             None if self.waits.load(Ordering::Relaxed) => return None,
@@ -56,7 +74,7 @@ impl<T> Post<T> {
                     // Pairs with the fence in `end_turn`.
                     fence(Ordering::SeqCst);
                 }
-                self.holder.try_lock()?
+                self.take()?
             }
         };
         // Ordering: Relaxed; hints, as above and below.
@@ -68,10 +86,32 @@ impl<T> Post<T> {
         Some(wait)
     }
 
-    pub(super) fn end_wait(&self, wait: MutexGuard<'_, T>) {
+    pub(super) fn end_wait(&self, wait: Holding<'_, T>) {
         // Ordering: Relaxed; as in `try_wait`.
         self.waits.store(false, Ordering::Relaxed);
         drop(wait);
+    }
+}
+
+impl<T> Deref for Holding<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.tools.as_ref().expect("it is being dropped")
+    }
+}
+
+impl<T> DerefMut for Holding<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.tools.as_mut().expect("it is being dropped")
+    }
+}
+
+impl<T> Drop for Holding<'_, T> {
+    fn drop(&mut self) {
+        self.tools = None;
+        // Ordering: Release pairs with the Acquire in `take`.
+        self.post.is_taken.store(false, Ordering::Release);
     }
 }
 
