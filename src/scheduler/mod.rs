@@ -208,6 +208,15 @@ impl Shared {
         }
     }
 
+    /// A worker is at work, so the monitor must not sleep.
+    fn be_watched(&self) {
+        if self.sleep.needs_watch()
+            && let Some(watch) = &self.watch
+        {
+            watch.set_by_worker();
+        }
+    }
+
     /// Whether a worker that runs comes for what was just pushed on the injector.
     ///
     /// A thread that pushes in answer to a task that has just ended is often faster than the worker on its way back from that

@@ -313,15 +313,10 @@ impl Worker {
         if let Some(spare) = self.shared.sleep.superfluous() {
             self.shared.unpark(spare);
         }
-        self.be_watched();
-    }
-
-    /// This worker is at work again, so the monitor must not sleep.
-    fn be_watched(&self) {
         if self.shared.sleep.needs_watch()
             && let Some(watch) = &self.shared.watch
         {
-            watch.set();
+            watch.set_soon();
         }
     }
 
@@ -502,7 +497,7 @@ impl Worker {
         } else if polls == self.counters().polls() && self.queue.is_empty() {
             self.counters().idle_wakes.add(1);
         }
-        self.be_watched();
+        self.shared.be_watched();
     }
 
     /// Blocks: in the reactor if nobody else does.
@@ -510,6 +505,9 @@ impl Worker {
         let parker = &self.own.parker;
         if self.patience.look(|| parker.consume()) {
             return;
+        }
+        if let Some(watch) = &self.shared.watch {
+            watch.set_off(&self.shared.sleep);
         }
         if let Some(events) = &self.shared.events {
             self.set_in_events(true);

@@ -10,12 +10,12 @@ pub use report::{Stall, StallCause, StallSite};
 
 use super::pulse::Beat;
 use super::seats::Remote;
-use super::sleep::Muster;
+use super::sleep::{Muster, Sleep};
 use super::worker::Worker;
 use super::{Shared, Threads};
 use crate::primitives::deque::settle;
 use crate::primitives::plain::{AtomicBool, AtomicU64, Ordering};
-use crate::primitives::{backtrace, clock, spin_loop};
+use crate::primitives::{Mutex, backtrace, clock, spin_loop};
 use alarm::Alarm;
 use os_thread::Doing;
 use report::{Reporter, Sites, StallHook, Trace};
@@ -52,10 +52,19 @@ const MOST_RESCUED: usize = 8192;
 /// So many times later than it should be, a look tells nothing: the whole process was stopped.
 const GAP: u32 = 10;
 
+/// A worker that goes to sleep switches the alarm off that was set when it woke up, but not twice within this many times the usual. So a
+/// program that does something now and then costs no look, and one that does all the time costs a look now and then, and not two system
+/// calls each time.
+const OFF_EVERY: f64 = 1.6;
+
 /// What the scheduler knows of the monitor.
 pub(super) struct Watch {
     pub(super) tuning: Tuning,
     alarm: Alarm,
+    /// The alarm was set by a worker that woke up, and nobody has set it since. Changed together with the alarm.
+    is_set_by_worker: AtomicBool,
+    /// Held while the alarm is changed: when a worker switched it off last.
+    off: Mutex<Option<Instant>>,
     /// Where threads come from. Set before anything else is done.
     threads: OnceLock<Box<dyn Threads>>,
     is_started: AtomicBool,
@@ -71,6 +80,8 @@ impl Watch {
         Watch {
             tuning,
             alarm: Alarm::new(),
+            is_set_by_worker: AtomicBool::new(false),
+            off: Mutex::new(None),
             threads: OnceLock::new(),
             is_started: AtomicBool::new(false),
             is_rung: AtomicBool::new(false),
@@ -97,18 +108,57 @@ impl Watch {
         let monitor = Monitor::new(shared.clone());
         let started = threads.start_monitor(Box::new(move || monitor.run()));
         match started {
-            Ok(()) => self.set(),
+            Ok(()) => self.set_soon(),
             Err(_) => self.is_started.store(false, Ordering::Relaxed),
         }
         started
     }
 
-    /// A worker woke up, and the monitor sleeps: it is to look soon.
-    #[cold]
-    pub(super) fn set(&self) {
+    /// A worker has come back from a long poll, and the monitor sleeps: it is to look soon.
+    pub(super) fn set_soon(&self) {
         if let Some(after) = self.tuning.after {
-            self.alarm.set(after.mul_f64(FIRST));
+            self.set(after.mul_f64(FIRST));
         }
+    }
+
+    /// A worker woke up, and the monitor sleeps: it is to look soon, unless everybody sleeps again by then.
+    pub(super) fn set_by_worker(&self) {
+        if let Some(after) = self.tuning.after {
+            let off = self.off.lock();
+            self.alarm.set(after.mul_f64(FIRST));
+            // Ordering: Relaxed; the lock orders changes, and who looks without it looks again with it.
+            self.is_set_by_worker.store(true, Ordering::Relaxed);
+            drop(off);
+        }
+    }
+
+    /// A worker is about to block: if everybody sleeps, the monitor need not look.
+    pub(super) fn set_off(&self, sleep: &Sleep) {
+        // Ordering: Relaxed; as in `set_by_worker`.
+        if !self.is_set_by_worker.load(Ordering::Relaxed) || sleep.muster().at_work() != 0 {
+            return;
+        }
+        let every = self.tuning.after.map_or(Duration::ZERO, |after| after.mul_f64(OFF_EVERY));
+        let now = clock::now();
+        let mut off = self.off.lock();
+        let is_rare = off.is_none_or(|off| now.saturating_duration_since(off) >= every);
+        // Whoever wakes up from here on takes that back, and then waits for the lock to set the alarm again.
+        if is_rare && self.is_set_by_worker.load(Ordering::Relaxed) && sleep.try_end_watch() {
+            self.alarm.clear();
+            self.is_set_by_worker.store(false, Ordering::Relaxed);
+            *off = Some(now);
+        }
+    }
+
+    fn set(&self, delay: impl Into<Option<Duration>>) {
+        let off = self.off.lock();
+        match delay.into() {
+            Some(delay) => self.alarm.set(delay),
+            None => self.alarm.clear(),
+        }
+        // Ordering: Relaxed; as in `set_by_worker`.
+        self.is_set_by_worker.store(false, Ordering::Relaxed);
+        drop(off);
     }
 
     /// A worker says that it blocks, and somebody should take its place.
@@ -118,7 +168,7 @@ impl Watch {
         self.is_rung.store(true, Ordering::SeqCst);
         // Without the monitor its other tasks wait, as they do where there is none.
         let _ = self.start(shared);
-        self.alarm.set(Duration::ZERO);
+        self.set(Duration::ZERO);
     }
 
     /// The last worker has ended.
@@ -126,7 +176,7 @@ impl Watch {
         // Ordering: SeqCst; as for `is_rung`.
         self.is_over.store(true, Ordering::SeqCst);
         self.is_rung.store(true, Ordering::SeqCst);
-        self.alarm.set(Duration::ZERO);
+        self.set(Duration::ZERO);
     }
 }
 
@@ -215,10 +265,7 @@ impl Monitor {
         let next = match self.look(now) {
             Next::In(delay) => Some(delay),
             Next::Rest(delay) => {
-                match delay {
-                    Some(delay) => watch.alarm.set(delay),
-                    None => watch.alarm.clear(),
-                }
+                watch.set(delay);
                 self.expected = now + delay.unwrap_or(Duration::from_secs(86400 * 365));
                 // A worker that wakes up from now on sets the alarm.
                 (!self.shared.sleep.try_end_watch()).then_some(usual)
@@ -228,7 +275,7 @@ impl Monitor {
             && delay < Duration::MAX
         {
             self.expected = now + delay;
-            watch.alarm.set(delay);
+            watch.set(delay);
         }
     }
 
@@ -251,7 +298,7 @@ impl Monitor {
         let nobody_watches = shared.events.as_ref().is_some_and(|events| events.turn(&mut || shared.call_somebody()));
         let found = self.look_at_workers(now, usual);
         let pause = self.relieve(now, &found);
-        self.see_progress(&found, nobody_watches);
+        let goes_on = self.see_progress(&found, nobody_watches);
         if let Some(spare) = shared.sleep.superfluous() {
             shared.unpark(spare);
         }
@@ -262,7 +309,7 @@ impl Monitor {
         if let Some(pause) = pause {
             return Next::In(pause.min(usual));
         }
-        if muster.at_work() == 0 && muster.parked > 0 {
+        if muster.at_work() == 0 && muster.parked > 0 && !goes_on {
             return Next::Rest(found.due.map(|due| due.saturating_duration_since(now)));
         }
         Next::In(usual)
@@ -444,8 +491,9 @@ impl Monitor {
         pause
     }
 
-    /// Wakes a worker if tasks wait and nobody comes for them, or if nobody waits for sockets and timers.
-    fn see_progress(&mut self, found: &Found, nobody_watches: bool) {
+    /// Wakes a worker if tasks wait and nobody comes for them, or if nobody waits for sockets and timers. Returns whether there were any
+    /// polls since the last look.
+    fn see_progress(&mut self, found: &Found, nobody_watches: bool) -> bool {
         let shared = &self.shared;
         let polls = shared.seats.iter().map(|remote| remote.pulse().polls()).sum();
         let waits = shared.has_visible_work();
@@ -457,6 +505,7 @@ impl Monitor {
         } else if waits {
             shared.notify();
         }
+        before.0 != polls
     }
 
     /// Whether one of these workers stays in its poll for a while.
@@ -512,7 +561,7 @@ fn release(shared: &Arc<Shared>) -> io::Result<()> {
     let threads = watch(shared).threads.get().expect("set before the monitor was started");
     shared.sleep.enlist();
     // The spare's worker goes with the closure, or stays here if there is no thread for it.
-    let place = Arc::new(crate::primitives::Mutex::new(Some(Worker::spare(shared.clone(), seat))));
+    let place = Arc::new(Mutex::new(Some(Worker::spare(shared.clone(), seat))));
     let taken = place.clone();
     let started = threads.start_worker(Box::new(move || {
         let worker = taken.lock().take();
