@@ -6,6 +6,7 @@
 //! | the ratios to tokio, as a drawing too | `cargo run --release -p rt-benches --bin compare -- --chart FILE.svg` |
 //! | what the processor does when there is little to do | `cargo run --release -p rt-benches --bin processor` |
 //! | what a task that blocks its worker costs the others | `cargo run --release -p rt-benches --bin stalls` |
+//! | what `rt`'s monitor takes while there is work | `cargo run --release -p rt-benches --bin monitor` |
 //! | criterion's statistics | `cargo bench -p rt-benches` |
 //! | that the benches still run | `cargo bench -p rt-benches -- --test` |
 //! | instructions per operation, on one worker | `benches/count.sh` (needs valgrind) |

@@ -54,14 +54,27 @@ pub struct Rt {
     runtime: rt::runtime::Runtime,
 }
 
+impl Rt {
+    /// Without the monitor, which takes the slowness of an instrumented program for stalls.
+    pub fn start_unwatched(workers: usize) -> Self {
+        Rt::build(workers, |builder| _ = builder.stall_after(None))
+    }
+
+    fn build(workers: usize, configure: impl FnOnce(&mut rt::runtime::Builder)) -> Self {
+        let mut builder = rt::runtime::Builder::new_multi_thread();
+        builder.worker_threads(workers).enable_all();
+        configure(&mut builder);
+        Rt { runtime: builder.build().expect("start rt") }
+    }
+}
+
 impl Peer for Rt {
     const NAME: &'static str = "rt";
 
     type Join<T: Send + 'static> = Unwrapped<rt::task::JoinHandle<T>>;
 
     fn start(workers: usize) -> Self {
-        let runtime = rt::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
-        Rt { runtime: runtime.expect("start rt") }
+        Rt::build(workers, |_| ())
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {

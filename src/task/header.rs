@@ -55,9 +55,8 @@ pub(super) struct Header {
     meta: Meta,
     /// Set once by the registry, before anyone but the spawner sees the task.
     id: AtomicU64,
-    /// Where in the registry the task is: in the high half its shard plus one, or 0 for a task that was refused, in the low half
-    /// the slot. Set with the id. Once the task is on the shard's return list, the low half has the next one on that list; see
-    /// [`registry`](super::registry).
+    /// Where in the registry the task is; see [`registry`](super::registry). Set with the id. Once the task is on its shard's return list,
+    /// the low half has the next one on that list.
     place: AtomicU64,
 }
 
@@ -74,11 +73,6 @@ pub(super) struct VTable {
     pub(super) decrement: unsafe fn(NonNull<Header>),
     /// Gives up the base reference.
     pub(super) free: unsafe fn(NonNull<Header>),
-}
-
-/// The shard and the slot of a place in the registry.
-pub(super) fn unpack(place: u64) -> (u32, u32) {
-    (((place >> 32) as u32).wrapping_sub(1), place as u32)
 }
 
 /// What a run ended with.
@@ -272,11 +266,11 @@ impl Listed {
 
     /// Tells the task its id and its place in the registry. Called once, before the task is shared.
     #[inline]
-    pub(super) fn register(&self, id: u64, shard: u32, slot: u32) {
+    pub(super) fn register(&self, id: u64, place: u64) {
         let header = self.header();
         // Ordering: Relaxed; the queue that publishes the task publishes these.
         header.id.store(id, Ordering::Relaxed);
-        header.place.store(u64::from(shard.wrapping_add(1)) << 32 | u64::from(slot), Ordering::Relaxed);
+        header.place.store(place, Ordering::Relaxed);
     }
 
     /// A reference to the task that may outlive its place here.
@@ -329,12 +323,11 @@ impl Ending {
         unsafe { self.0.as_ref() }
     }
 
-    /// The shard of the registry, and the place in it.
+    /// The place in the registry.
     #[inline]
-    pub(super) fn home(&self) -> (u32, u32) {
-        let header = self.header();
+    pub(super) fn place(&self) -> u64 {
         // Ordering: Relaxed; written before the task was shared.
-        unpack(header.place.load(Ordering::Relaxed))
+        self.header().place.load(Ordering::Relaxed)
     }
 
     /// Links this task before `next` on a return list. Its own place is with whoever calls this now.

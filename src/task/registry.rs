@@ -3,6 +3,8 @@
 //! One shard for each worker, and some for threads that are no workers, so that a spawn takes an uncontended lock on a
 //! line of the spawning worker. A task that is in a shard is not retired, and that keeps its cell.
 //!
+//! A task's *place* is one word: in the high half its shard plus one, in the low half the slot. A task that was refused has 0.
+//!
 //! # Return lists
 //!
 //! A task that completes on its home worker is taken out there and then. One that is completed by another thread is not: that
@@ -17,7 +19,7 @@
 //! Shutdown closes each shard under its lock and takes a reference to each task in it. A spawn looks under the same
 //! lock, so a task is either in the list that shutdown cancels, or it is refused.
 
-use super::header::{Ending, Listed, RunToken, TaskRef, unpack};
+use super::header::{Ending, Listed, RunToken, TaskRef};
 use super::id::Block;
 use crate::primitives::plain::{AtomicU64, Ordering};
 use crate::primitives::{CachePadded, Mutex, MutexGuard};
@@ -42,6 +44,7 @@ struct Live {
     /// The places in `tasks` that are free.
     free: Vec<u32>,
     ids: Block,
+    first_place: u64,
     /// Ids given to tasks that were refused.
     refused: u64,
     closed: bool,
@@ -71,13 +74,27 @@ const SENT: u64 = 32;
 /// tasks that a sleeping owner may leave uncollected, some 10 KiB.
 const LONG: u64 = 64;
 
-/// The home of a task that was refused.
-const NOWHERE: u32 = u32::MAX;
+/// The place of a task that was refused.
+const NOWHERE: u64 = 0;
+
+/// The place in a shard that comes first.
+#[inline]
+fn first_place(shard: usize) -> u64 {
+    (shard as u64 + 1) << 32
+}
+
+/// The shard and the slot of a place that is one.
+fn unpack(place: u64) -> (u32, u32) {
+    (((place >> 32) as u32).wrapping_sub(1), place as u32)
+}
 
 impl Registry {
     pub(crate) fn new(shards: usize) -> Self {
-        let shard = || Shard { live: CachePadded::default(), returned: CachePadded::new(AtomicU64::new(0)) };
-        Registry { shards: (0..shards).map(|_| shard()).collect() }
+        let shard = |shard| Shard {
+            live: CachePadded::new(Mutex::new(Live { first_place: first_place(shard), ..Live::default() })),
+            returned: CachePadded::new(AtomicU64::new(0)),
+        };
+        Registry { shards: (0..shards).map(shard).collect() }
     }
 
     /// Takes in a task and gives it its id. False: the registry is closed; the task has its id all the same.
@@ -87,18 +104,18 @@ impl Registry {
         let task = task.listed();
         let id = live.ids.next();
         if live.closed {
-            task.register(id, NOWHERE, 0);
+            task.register(id, NOWHERE);
             live.refused += 1;
             return false;
         }
         match live.free.pop() {
             Some(slot) => {
-                task.register(id, shard as u32, slot);
+                task.register(id, live.first_place | u64::from(slot));
                 live.tasks[slot as usize] = Some(task);
             }
             None => {
                 let slot = u32::try_from(live.tasks.len()).expect("at most 2^32 tasks are alive in one shard");
-                task.register(id, shard as u32, slot);
+                task.register(id, live.first_place | u64::from(slot));
                 live.tasks.push(Some(task));
             }
         }
@@ -108,17 +125,21 @@ impl Registry {
     /// Takes out a task that is about to complete, if `here` is its home, or if it has none.
     #[inline]
     pub(crate) fn let_go(&self, here: Option<usize>, task: &Ending) -> bool {
-        let (home, slot) = task.home();
-        if here == Some(home as usize) {
-            self.shards[home as usize].live.lock().remove(slot);
-            return true;
+        let place = task.place();
+        if let Some(here) = here {
+            // Without its high half if that is the same.
+            let slot = place ^ first_place(here);
+            if slot <= u64::from(u32::MAX) {
+                self.shards[here].live.lock().remove(slot as u32);
+                return true;
+            }
         }
-        home == NOWHERE
+        place == NOWHERE
     }
 
     /// Puts a complete task on its way home, which it reaches when `returns` is flushed.
     pub(crate) fn give_back(&self, returns: &mut Returns, task: Ending) {
-        let (home, slot) = task.home();
+        let (home, slot) = unpack(task.place());
         if returns.0.as_ref().is_some_and(|chain| chain.home != home || chain.length >= SENT) {
             self.flush(returns);
         }

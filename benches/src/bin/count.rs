@@ -5,6 +5,11 @@
 use rt_benches::{Peer, Rt, Smol, Tokio, Workload};
 use std::process::ExitCode;
 
+/// One, because several that search and steal never do the same twice.
+const WORKERS: usize = 1;
+/// `rt` with its monitor, whose instructions are then counted too.
+const WATCHED: &str = "rt-watched";
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match count(&arguments) {
@@ -27,16 +32,12 @@ fn count(arguments: &[String]) -> Result<u64, String> {
     let workload = Workload::named(workload).ok_or(format!("{workload:?} is no workload"))?;
     let rounds =
         rounds.parse().ok().filter(|&rounds| rounds > 0).ok_or(format!("{rounds:?} is no number of rounds"))?;
-    match peer.as_str() {
-        Rt::NAME => run::<Rt>(workload, rounds),
-        Tokio::NAME => run::<Tokio>(workload, rounds),
-        Smol::NAME => run::<Smol>(workload, rounds),
+    _ = match peer.as_str() {
+        Rt::NAME => workload.run(&Rt::start_unwatched(WORKERS), rounds),
+        WATCHED => workload.run(&Rt::start(WORKERS), rounds),
+        Tokio::NAME => workload.run(&Tokio::start(WORKERS), rounds),
+        Smol::NAME => workload.run(&Smol::start(WORKERS), rounds),
         _ => return Err(format!("{peer:?} is no peer")),
-    }
+    };
     Ok(rounds * workload.operations_per_round())
-}
-
-/// With one worker, because several that search and steal never do the same twice.
-fn run<P: Peer>(workload: Workload, rounds: u64) {
-    workload.run(&P::start(1), rounds);
 }

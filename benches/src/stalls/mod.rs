@@ -101,7 +101,8 @@ const ALL_BLOCKED: u64 = 500;
 const SOCKET: u64 = 200;
 const LASTING: u64 = 1000;
 const PERIOD: u64 = 5;
-const TIMER: u64 = 20;
+/// Not a multiple of the period, or both tasks would be woken at once, and one of them would wake the other worker.
+const TIMER: u64 = 22;
 const TIMER_BLOCK: u64 = 100;
 /// From when all workers are blocked to when work arrives.
 const WAIT: u64 = 20;

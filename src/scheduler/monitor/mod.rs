@@ -189,6 +189,8 @@ struct Monitor {
     suspects: Vec<Option<Suspect>>,
     /// When this look should have been.
     expected: Instant,
+    /// The last look asked for this one, because tasks waited behind a poll.
+    looked_again: bool,
     /// Polls of all workers by the last look, and whether tasks waited then.
     progress: (u64, bool),
 }
@@ -198,7 +200,7 @@ struct Monitor {
 struct Suspect {
     beat: Beat,
     since: Instant,
-    /// When the system was first asked about it, and for how long it had had a processor by then.
+    /// When the system was last asked about it, and for how long it had had a processor by then.
     asked: Option<(Instant, Duration)>,
     /// Why it is stuck, if it is.
     cause: Option<StallCause>,
@@ -237,6 +239,7 @@ impl Monitor {
             spares: Spares::new(shared.workers(), tuning.max_spares, tuning.spares_for_loops),
             suspects: Vec::new(),
             expected: clock::now(),
+            looked_again: false,
             progress: (0, false),
             shared,
         }
@@ -303,7 +306,9 @@ impl Monitor {
             shared.unpark(spare);
         }
         let muster = shared.sleep.muster();
-        if found.is_new || found.lasts && shared.has_visible_work() || self.wait_behind(&found.waits_behind) {
+        // Not twice in a row: on a machine whose processors are all busy the monitor itself keeps some worker from its own.
+        self.looked_again = !self.looked_again && self.wait_behind(&found.waits_behind);
+        if found.is_new || self.looked_again {
             return Next::In(SOON.min(usual));
         }
         if let Some(pause) = pause {
@@ -361,7 +366,7 @@ impl Monitor {
         let mut suspect = self.suspects[index].take().expect("there is one");
         let elapsed = now.saturating_duration_since(suspect.since);
         if suspect.cause.is_none()
-            && let Some(cause) = suspect.judge(remote, now)
+            && let Some(cause) = suspect.judge(remote, now, usual)
         {
             if !remote.pulse().convict(suspect.beat, &self.shared.sleep) {
                 return;
@@ -530,16 +535,21 @@ impl Suspect {
     }
 
     /// Why the poll goes on; `None` if it does only because its thread was not given a processor.
-    fn judge(&mut self, remote: &Remote, now: Instant) -> Option<StallCause> {
+    ///
+    /// The system is asked at once, because a worker that blocks is replaced at once, and then as often as the monitor looks usually.
+    fn judge(&mut self, remote: &Remote, now: Instant, usual: Duration) -> Option<StallCause> {
+        let elapsed = self.asked.map(|(asked, _)| now.saturating_duration_since(asked));
+        if elapsed.is_some_and(|elapsed| elapsed < usual / 2) {
+            return None;
+        }
         let time = match os_thread::doing(remote.thread()) {
             Doing::Waits => return Some(StallCause::Blocked),
             Doing::Runs(None) => return Some(StallCause::Computing),
             Doing::Runs(Some(time)) => time,
         };
-        let &mut (asked, before) = self.asked.get_or_insert((now, time));
-        let elapsed = now.saturating_duration_since(asked);
+        let (_, before) = self.asked.replace((now, time))?;
         // The system brings its books up to date every few milliseconds.
-        (elapsed > Duration::ZERO && time.saturating_sub(before) >= elapsed / 8).then_some(StallCause::Computing)
+        (time.saturating_sub(before) >= elapsed? / 8).then_some(StallCause::Computing)
     }
 }
 
