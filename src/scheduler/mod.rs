@@ -3,7 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | this | [`Shared`]: what all workers of a runtime share, spawning, and the way of a wake |
-//! | `worker` | one worker: its loop, its queues, stealing, going to sleep |
+//! | `worker/` | one worker: its loop, its queues, stealing, going to sleep, being stuck |
 //! | `appetite` | whether it pays to take tasks from others |
 //! | `lifo_slot` | the one task that a worker runs next |
 //! | `seats` | what others can reach of each worker |

@@ -224,6 +224,12 @@ mod tests {
     }
 
     #[test]
+    fn tasks_of_rt_that_wait_for_another_task_are_freed() {
+        goes_on_with::<Rt>(Scenario::Lock);
+        goes_on_with::<Rt>(Scenario::BlockOn);
+    }
+
+    #[test]
     fn block_on_within_a_task_of_tokio_panics() {
         assert_eq!(Scenario::BlockOn.run(&Tokio::start(WORKERS), Pace::Quick), Outcome::Panics);
     }

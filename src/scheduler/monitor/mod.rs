@@ -4,46 +4,32 @@ mod alarm;
 mod os_thread;
 mod report;
 mod spares;
+mod suspect;
+mod watch;
 
 pub(super) use os_thread::current as current_thread;
 pub use report::{Stall, StallCause, StallSite};
+pub(crate) use watch::Tuning;
+pub(super) use watch::Watch;
 
-use super::pulse::Beat;
+use super::Shared;
 use super::seats::Remote;
-use super::sleep::{Muster, Sleep};
+use super::sleep::Muster;
 use super::worker::Worker;
-use super::{Shared, Threads};
 use crate::primitives::deque::settle;
-use crate::primitives::plain::{AtomicBool, AtomicU64, Ordering};
+use crate::primitives::plain::Ordering;
 use crate::primitives::{Mutex, backtrace, clock, spin_loop};
-use alarm::Alarm;
 use os_thread::Doing;
-use report::{Reporter, Sites, StallHook, Trace};
+use report::{Reporter, Trace};
 use spares::Spares;
 use std::io;
-use std::panic::Location;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How a pool is protected from polls that take too long.
-#[derive(Clone)]
-pub(crate) struct Tuning {
-    /// Between two looks. `None`: the monitor only releases spares for workers that say that they block.
-    pub(crate) after: Option<Duration>,
-    pub(crate) max_spares: usize,
-    /// Whether there are spares for workers that compute.
-    pub(crate) spares_for_loops: bool,
-    pub(crate) report_after: Option<Duration>,
-    pub(crate) on_stall: Option<StallHook>,
-    pub(crate) backtraces: bool,
-}
+use suspect::Suspect;
 
 /// After a look that found something to do, and before a poll is called stuck. A fifth of the usual: shorter, and the looks of a pool whose
 /// polls take a few milliseconds cost more than a tenth of a processor; longer, and whoever waits behind a stuck worker feels it.
 const SOON: Duration = Duration::from_millis(1);
-/// Until the first look at a worker that woke up while nobody was at work, in parts of the usual. With it and the look that follows
-/// `SOON`, a task behind a stuck worker waits no longer at the beginning of work than in its middle.
-const FIRST: f64 = 0.6;
 /// A poll during which nothing happens for so many pauses of the processor, some 20 us, is looked at again `SOON`. More only burns time;
 /// with fewer, a pool of short polls is looked at five times as often as it needs.
 const PROBES: u32 = 512;
@@ -51,134 +37,6 @@ const PROBES: u32 = 512;
 const MOST_RESCUED: usize = 8192;
 /// So many times later than it should be, a look tells nothing: the whole process was stopped.
 const GAP: u32 = 10;
-
-/// A worker that goes to sleep switches the alarm off that was set when it woke up, but not twice within this many times the usual. So a
-/// program that does something now and then costs no look, and one that does all the time costs a look now and then, and not two system
-/// calls each time.
-const OFF_EVERY: f64 = 1.6;
-
-/// What the scheduler knows of the monitor.
-pub(super) struct Watch {
-    pub(super) tuning: Tuning,
-    alarm: Alarm,
-    /// The alarm was set by a worker that woke up, and nobody has set it since. Changed together with the alarm.
-    is_set_by_worker: AtomicBool,
-    /// Held while the alarm is changed: when a worker switched it off last.
-    off: Mutex<Option<Instant>>,
-    /// Where threads come from. Set before anything else is done.
-    threads: OnceLock<Box<dyn Threads>>,
-    is_started: AtomicBool,
-    is_rung: AtomicBool,
-    is_over: AtomicBool,
-    pub(super) sites: Sites,
-    pub(super) stalls: AtomicU64,
-    pub(super) rescued: AtomicU64,
-}
-
-impl Watch {
-    pub(super) fn new(tuning: Tuning) -> Self {
-        Watch {
-            tuning,
-            alarm: Alarm::new(),
-            is_set_by_worker: AtomicBool::new(false),
-            off: Mutex::new(None),
-            threads: OnceLock::new(),
-            is_started: AtomicBool::new(false),
-            is_rung: AtomicBool::new(false),
-            is_over: AtomicBool::new(false),
-            sites: Sites::default(),
-            stalls: AtomicU64::new(0),
-            rescued: AtomicU64::new(0),
-        }
-    }
-
-    /// Starts the monitor, unless it is there only for workers that say that they block: then it comes with the first of them.
-    pub(super) fn begin(&self, shared: &Arc<Shared>, threads: Box<dyn Threads>) -> io::Result<()> {
-        let was_empty = self.threads.set(threads).is_ok();
-        debug_assert!(was_empty, "a scheduler begins once");
-        if self.tuning.after.is_none() { Ok(()) } else { self.start(shared) }
-    }
-
-    fn start(&self, shared: &Arc<Shared>) -> io::Result<()> {
-        // Ordering: Relaxed, here and below; whoever wins starts it.
-        if self.is_started.swap(true, Ordering::Relaxed) {
-            return Ok(());
-        }
-        let threads = self.threads.get().ok_or_else(|| io::Error::other("the runtime is not built yet"))?;
-        let monitor = Monitor::new(shared.clone());
-        let started = threads.start_monitor(Box::new(move || monitor.run()));
-        match started {
-            Ok(()) => self.set_soon(),
-            Err(_) => self.is_started.store(false, Ordering::Relaxed),
-        }
-        started
-    }
-
-    /// A worker has come back from a long poll, and the monitor sleeps: it is to look soon.
-    pub(super) fn set_soon(&self) {
-        if let Some(after) = self.tuning.after {
-            self.set(after.mul_f64(FIRST));
-        }
-    }
-
-    /// A worker woke up, and the monitor sleeps: it is to look soon, unless everybody sleeps again by then.
-    pub(super) fn set_by_worker(&self) {
-        if let Some(after) = self.tuning.after {
-            let off = self.off.lock();
-            self.alarm.set(after.mul_f64(FIRST));
-            // Ordering: Relaxed; the lock orders changes, and who looks without it looks again with it.
-            self.is_set_by_worker.store(true, Ordering::Relaxed);
-            drop(off);
-        }
-    }
-
-    /// A worker is about to block: if everybody sleeps, the monitor need not look.
-    pub(super) fn set_off(&self, sleep: &Sleep) {
-        // Ordering: Relaxed; as in `set_by_worker`.
-        if !self.is_set_by_worker.load(Ordering::Relaxed) || sleep.muster().at_work() != 0 {
-            return;
-        }
-        let every = self.tuning.after.map_or(Duration::ZERO, |after| after.mul_f64(OFF_EVERY));
-        let now = clock::now();
-        let mut off = self.off.lock();
-        let is_rare = off.is_none_or(|off| now.saturating_duration_since(off) >= every);
-        // Whoever wakes up from here on takes that back, and then waits for the lock to set the alarm again.
-        if is_rare && self.is_set_by_worker.load(Ordering::Relaxed) && sleep.try_end_watch() {
-            self.alarm.clear();
-            self.is_set_by_worker.store(false, Ordering::Relaxed);
-            *off = Some(now);
-        }
-    }
-
-    fn set(&self, delay: impl Into<Option<Duration>>) {
-        let off = self.off.lock();
-        match delay.into() {
-            Some(delay) => self.alarm.set(delay),
-            None => self.alarm.clear(),
-        }
-        // Ordering: Relaxed; as in `set_by_worker`.
-        self.is_set_by_worker.store(false, Ordering::Relaxed);
-        drop(off);
-    }
-
-    /// A worker says that it blocks, and somebody should take its place.
-    #[cold]
-    pub(super) fn ring(&self, shared: &Arc<Shared>) {
-        // Ordering: SeqCst on both sides; see `Monitor::run`.
-        self.is_rung.store(true, Ordering::SeqCst);
-        // Without the monitor its other tasks wait, as they do where there is none.
-        let _ = self.start(shared);
-        self.set(Duration::ZERO);
-    }
-
-    /// The last worker has ended.
-    pub(super) fn end(&self) {
-        // Ordering: SeqCst; as for `is_rung`.
-        self.is_over.store(true, Ordering::SeqCst);
-        self.is_rung.store(true, Ordering::SeqCst);
-        self.set(Duration::ZERO);
-    }
-}
 
 /// The monitor's thread.
 struct Monitor {
@@ -193,20 +51,6 @@ struct Monitor {
     looked_again: bool,
     /// Polls of all workers by the last look, and whether tasks waited then.
     progress: (u64, bool),
-}
-
-/// A poll that has been seen.
-#[derive(Debug)]
-struct Suspect {
-    beat: Beat,
-    since: Instant,
-    /// When the system was last asked about it, and for how long it had had a processor by then.
-    asked: Option<(Instant, Duration)>,
-    /// Why it is stuck, if it is.
-    cause: Option<StallCause>,
-    /// Where its task was spawned, once it has been counted as a stall.
-    counted: Option<&'static Location<'static>>,
-    is_reported: bool,
 }
 
 /// What a look found.
@@ -526,30 +370,6 @@ impl Monitor {
             spin_loop();
         }
         true
-    }
-}
-
-impl Suspect {
-    fn new(beat: Beat, now: Instant) -> Self {
-        Suspect { beat, since: now, asked: None, cause: None, counted: None, is_reported: false }
-    }
-
-    /// Why the poll goes on; `None` if it does only because its thread was not given a processor.
-    ///
-    /// The system is asked at once, because a worker that blocks is replaced at once, and then as often as the monitor looks usually.
-    fn judge(&mut self, remote: &Remote, now: Instant, usual: Duration) -> Option<StallCause> {
-        let elapsed = self.asked.map(|(asked, _)| now.saturating_duration_since(asked));
-        if elapsed.is_some_and(|elapsed| elapsed < usual / 2) {
-            return None;
-        }
-        let time = match os_thread::doing(remote.thread()) {
-            Doing::Waits => return Some(StallCause::Blocked),
-            Doing::Runs(None) => return Some(StallCause::Computing),
-            Doing::Runs(Some(time)) => time,
-        };
-        let (_, before) = self.asked.replace((now, time))?;
-        // The system brings its books up to date every few milliseconds.
-        (time.saturating_sub(before) >= elapsed? / 8).then_some(StallCause::Computing)
     }
 }
 

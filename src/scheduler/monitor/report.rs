@@ -8,7 +8,6 @@ use crate::primitives::{Mutex, clock, contain::contain, thread};
 use crate::task::{Id, TaskRef};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::io::Write;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -247,6 +246,7 @@ fn log(stall: &Stall) {
 
 #[cfg(not(feature = "tracing"))]
 fn log(stall: &Stall) {
+    use std::io::Write;
     // There is nobody to tell that it cannot be told.
     let _ = writeln!(std::io::stderr().lock(), "rt: {stall}");
 }

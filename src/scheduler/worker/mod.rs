@@ -4,7 +4,7 @@
 //!
 //! 1. a `block_on` on this worker polls its own future if that was woken;
 //! 2. the next task: the LIFO slot, then the deque, then the injector; now and then the injector first, and a look at
-//!    events (see [`Pace`]);
+//!    events (see `pace`);
 //! 3. none: search the injector and the peers; none: sleep;
 //! 4. if this worker has made tasks visible and some are still in its deque: tell a sleeper;
 //! 5. poll the task. Woken meanwhile, it goes to the back of the deque.
@@ -16,23 +16,27 @@
 //! While it polls, a worker holds nothing but that task: its deque and its slot are open to thieves, no lock is held. What it wakes
 //! while it is known to be stuck in a poll goes to the injector.
 
+mod pace;
+mod stuck;
+
+pub(crate) use stuck::Blocking;
+
 use super::appetite::Appetite;
 use super::current;
-use super::monitor::{self, current_thread};
-use super::pulse::{Announced, Pulse};
+use super::monitor::current_thread;
+use super::pulse::Pulse;
 use super::seats::{Remote, Seat};
 use super::sleep::Retracted;
 use super::{Counters, Patience, Shared, call};
 use crate::primitives::atomic::{Ordering, fence};
 use crate::primitives::backtrace::{Registered, register_this_thread};
-use crate::primitives::clock;
 use crate::primitives::deque::{self, settle};
 use crate::primitives::random;
 use crate::task::{Ending, Returns, RunToken, budget, trim_memory};
+use pace::Pace;
 use std::cell::{Cell, RefCell};
-use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The future that a thread in `block_on` polls besides being a worker.
 pub(crate) trait Main {
@@ -53,21 +57,6 @@ impl Main for NoMain {
 
     fn is_woken(&self) -> bool {
         false
-    }
-}
-
-/// A spare leaves as soon as the pool is strong enough without it.
-struct Relief<'a>(&'a Shared);
-
-impl Main for Relief<'_> {
-    #[inline]
-    fn poll(&mut self) -> bool {
-        self.0.sleep.retire()
-    }
-
-    // The look of a spare that goes to sleep, when the stuck one may have come back since it last saw that it is needed.
-    fn is_woken(&self) -> bool {
-        self.0.sleep.is_overmanned()
     }
 }
 
@@ -149,29 +138,6 @@ impl Worker {
             returns: RefCell::default(),
             random: RefCell::new(random::Rng::with_seed(seed)),
         }
-    }
-
-    /// A spare, which has been counted as a member that searches.
-    pub(super) fn spare(shared: Arc<Shared>, seat: Seat) -> Self {
-        let worker = Worker::new(shared, seat);
-        worker.searching.set(true);
-        worker
-    }
-
-    /// The life of a spare.
-    pub(super) fn relieve(self) {
-        self.run(&mut Relief(&self.shared));
-        self.vacate();
-    }
-
-    /// A spare for which there is no thread.
-    pub(super) fn stay(self) {
-        self.leave();
-        self.vacate();
-    }
-
-    fn vacate(self) {
-        self.shared.seats.give_back(Seat { index: self.index, queue: self.queue });
     }
 
     #[inline]
@@ -299,51 +265,6 @@ impl Worker {
         {
             self.shared.unpark(worker);
         }
-    }
-
-    /// This worker is stuck: others are to find what it wakes, and at once.
-    #[cold]
-    fn push_to_others(&self, token: RunToken) {
-        self.shared.injector.push(token);
-        self.shared.notify();
-    }
-
-    /// The poll that took too long has ended, or this worker blocks no more.
-    #[cold]
-    fn is_back(&self) {
-        if !self.pulse().acquit() {
-            return;
-        }
-        self.shared.sleep.end_stuck();
-        if let Some(spare) = self.shared.sleep.superfluous() {
-            self.shared.unpark(spare);
-        }
-        if self.shared.sleep.needs_watch()
-            && let Some(watch) = &self.shared.watch
-        {
-            watch.set_soon();
-        }
-    }
-
-    /// Says that the code that runs now blocks this worker. False: it has been said before.
-    fn begin_blocking(&self) -> bool {
-        match self.pulse().announce(&self.shared.sleep) {
-            Announced::Before => return false,
-            Announced::Free | Announced::Stuck => {}
-        }
-        self.send_home();
-        if let Some(token) = self.own.lifo_slot.take() {
-            self.shared.injector.push(token);
-        }
-        if self.shared.has_visible_work() {
-            self.shared.notify();
-        }
-        if let Some(watch) = &self.shared.watch
-            && monitor::is_relief_needed(&self.shared, self.shared.sleep.muster())
-        {
-            watch.ring(&self.shared);
-        }
-        true
     }
 
     /// Step 2. The one place that chooses the next task of this worker.
@@ -569,118 +490,11 @@ impl Worker {
     }
 }
 
-/// Code that blocks its worker runs until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Blocking {
-    is_outermost: bool,
-    /// It belongs to this thread.
-    thread: PhantomData<*mut ()>,
-}
-
-impl Blocking {
-    /// Says that the code that runs now blocks this thread, if it is a worker.
-    pub(crate) fn begin() -> Self {
-        let is_outermost = current::with_any(|worker| worker.is_some_and(Worker::begin_blocking));
-        Blocking { is_outermost, thread: PhantomData }
-    }
-}
-
-impl Drop for Blocking {
-    fn drop(&mut self) {
-        if self.is_outermost {
-            current::with_any(|worker| worker.map(Worker::is_back));
-        }
-    }
-}
-
 /// Ends a worker's loop when dropped.
 struct Leave<'a>(&'a Worker);
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         self.0.leave();
-    }
-}
-
-/// When to look at what does not call by itself.
-///
-/// By count: events every `event_interval` polls, the injector every `global_queue_interval`. By time: while the injector
-/// has tasks, the clock is read every sixteenth poll, and the injector comes first when it has waited for more than half a
-/// millisecond, however long the polls are.
-struct Pace {
-    event_interval: u32,
-    injector_interval: u32,
-    /// Polls until the next look, and how many there were at the last one.
-    left: Cell<u32>,
-    step: Cell<u32>,
-    until_events: Cell<u32>,
-    until_injector: Cell<u32>,
-    /// When the injector was first seen waiting since it last came first.
-    waiting_since: Cell<Option<Instant>>,
-}
-
-/// What is due.
-struct Due {
-    /// The maintenance turn.
-    events: bool,
-    /// The injector comes before the worker's own tasks.
-    injector: bool,
-}
-
-/// Polls between two looks at the injector's age. Each costs two loads of lines that others write, and some thirty instructions. Twice as
-/// many, and a spawn from outside waits for milliseconds behind polls of a tenth of one.
-const LOOK_EVERY: u32 = 16;
-/// Longer makes spawns from outside wait behind tasks that never rest; shorter breaks up their batches for nothing.
-const INJECTOR_PATIENCE: Duration = Duration::from_micros(500);
-
-impl Pace {
-    fn new(event_interval: u32, injector_interval: u32) -> Self {
-        Pace {
-            event_interval,
-            injector_interval,
-            left: Cell::new(1),
-            step: Cell::new(0),
-            until_events: Cell::new(event_interval),
-            until_injector: Cell::new(injector_interval),
-            waiting_since: Cell::new(None),
-        }
-    }
-
-    /// Counts a poll. True: see what is [`due`](Pace::due).
-    #[inline(always)]
-    fn count_poll(&self) -> bool {
-        let left = self.left.get() - 1;
-        self.left.set(left);
-        left == 0
-    }
-
-    fn due(&self, injector_is_empty: bool) -> Due {
-        let count = |until: &Cell<u32>, interval: u32| {
-            let left = until.get() - self.step.get();
-            until.set(if left == 0 { interval } else { left });
-            left == 0
-        };
-        let events = count(&self.until_events, self.event_interval);
-        let mut injector = count(&self.until_injector, self.injector_interval);
-        if injector || (!injector_is_empty && self.has_waited()) {
-            self.until_injector.set(self.injector_interval);
-            self.waiting_since.set(None);
-            injector = true;
-        }
-        let step = LOOK_EVERY.min(self.until_events.get()).min(self.until_injector.get());
-        self.step.set(step);
-        self.left.set(step);
-        Due { events, injector }
-    }
-
-    /// Whether the injector, which has tasks, was first seen so long ago.
-    fn has_waited(&self) -> bool {
-        match self.waiting_since.get() {
-            None => {
-                self.waiting_since.set(Some(clock::now()));
-                false
-            }
-            Some(since) => clock::now().saturating_duration_since(since) >= INJECTOR_PATIENCE,
-        }
     }
 }
