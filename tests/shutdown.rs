@@ -312,7 +312,7 @@ fn dropping_the_runtime_drops_the_tasks_in_the_injector_once() {
     within(4 * SOON, || {
         let (counter, polls, gate) = (DropCounter::new(), Arc::new(AtomicUsize::new(0)), Gate::new());
         let _open = OpenOnDrop(gate.clone());
-        let runtime = multi(2);
+        let runtime = unwatched(2);
         for _ in 0..2 {
             let gate = gate.clone();
             runtime.spawn(async move { gate.pass() });

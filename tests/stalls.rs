@@ -765,6 +765,20 @@ fn a_zero_time_between_looks_panics_and_says_how_to_switch_the_monitor_off() {
     assert!(message.contains("`stall_after`") && message.contains("`None`"), "{message}");
 }
 
+#[test]
+fn times_and_numbers_beyond_all_reason_are_taken_for_what_is_possible_or_refused() {
+    within(SOON, || {
+        for time in [Duration::from_nanos(1), Duration::MAX] {
+            let runtime = builder(2).stall_after(time).report_stalls_after(time).on_stall(|_| ()).build().unwrap();
+            runtime.block_on(runtime.spawn(async { block_in_place(|| block(Duration::from_millis(20))) })).unwrap();
+            runtime.block_on(runtime.spawn(async { block(Duration::from_millis(20)) })).unwrap();
+        }
+        let error = builder(2).max_spare_workers(usize::MAX).build().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("`max_spare_workers`"), "{error}");
+    });
+}
+
 // A hook that blocks keeps its worker, which counts as awake, from taking what it was woken for.
 #[test]
 fn a_worker_that_is_held_up_by_a_hook_is_replaced_by_one_that_sleeps() {

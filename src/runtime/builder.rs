@@ -56,7 +56,13 @@ const STALL_AFTER: Duration = Duration::from_millis(5);
 /// Less, and the log tells of hiccups of the machine; more, and what users feel goes unsaid.
 const REPORT_AFTER: Duration = Duration::from_millis(100);
 /// As many as the blocking pool has threads, for the same reason: a blocked thread costs little, but not nothing.
-const MAX_SPARES: usize = 512;
+const SPARES: usize = 512;
+/// Beyond this a number of spares is a mistake, as with workers.
+const MAX_SPARES: usize = 16384;
+/// More often the monitor would do nothing but look.
+const SHORTEST_LOOK: Duration = Duration::from_micros(50);
+/// Longer than this nothing is waited for, so that no sum of times overflows.
+const YEAR: Duration = Duration::from_secs(86400 * 365);
 
 impl Builder {
     fn new(flavor: RuntimeFlavor) -> Self {
@@ -77,7 +83,7 @@ impl Builder {
             global_queue_interval: INTERVAL,
             stalls: Tuning {
                 after: Some(STALL_AFTER),
-                max_spares: MAX_SPARES,
+                max_spares: SPARES,
                 spares_for_loops: true,
                 report_after: Some(REPORT_AFTER),
                 on_stall: None,
@@ -242,7 +248,7 @@ impl Builder {
     /// A poll that the monitor sees twice has taken too long, whether it blocks or computes. What is ready behind it is given to other
     /// workers, sockets and timers are served, and if all workers are stuck, spares take their place. So this is about how long a task
     /// waits behind a stuck worker. The monitor looks only while there is work. Shorter: proportionally more processor time, which at 5 ms is
-    /// about 0.6 % of one processor.
+    /// about 0.6 % of one processor. At least 50 us and at most a year are meant, whatever is given.
     ///
     /// ```
     /// use rt::runtime::Builder;
@@ -260,11 +266,12 @@ impl Builder {
     pub fn stall_after(&mut self, time: impl Into<Option<Duration>>) -> &mut Self {
         let time = time.into();
         assert!(time != Some(Duration::ZERO), "`stall_after` must not be zero; `None` switches the monitor off");
-        self.stalls.after = time;
+        self.stalls.after = time.map(|time| time.clamp(SHORTEST_LOOK, YEAR));
         self
     }
 
-    /// How many spare workers there may be at a time in the place of stuck ones. Default: 512. Zero: none, then a task waits when all
+    /// How many spare workers there may be at a time in the place of stuck ones. Default: 512. More than 16384 make
+    /// [`build`](Self::build) fail. Zero: none, then a task waits when all
     /// workers are stuck, and `block_on` inside tasks can deadlock.
     ///
     /// Spares are released one by one, the slower the more there are, and retire when the stuck ones come back. Their threads are
@@ -289,7 +296,7 @@ impl Builder {
     /// Reports go to [`on_stall`](Self::on_stall). Without it, they go to standard error, or to `tracing` with that feature: once for each
     /// place where tasks are spawned, and at most once a second. [`RuntimeMetrics`](super::RuntimeMetrics) counts all.
     pub fn report_stalls_after(&mut self, time: impl Into<Option<Duration>>) -> &mut Self {
-        self.stalls.report_after = time.into();
+        self.stalls.report_after = time.into().map(|time| time.min(YEAR));
         self
     }
 
@@ -331,7 +338,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for more than 4096 workers, a worker count in the environment that is none, or a NUL in the threads'
+    /// `InvalidInput` for more than 4096 workers or 16384 spares, a worker count in the environment that is none, or a NUL in the threads'
     /// name. Else what the system says when it refuses a poller (`EMFILE`, for example) or a thread; nothing is left
     /// running then.
     pub fn build(&mut self) -> io::Result<Runtime> {
@@ -339,6 +346,10 @@ impl Builder {
             RuntimeFlavor::CurrentThread => 1,
             RuntimeFlavor::MultiThread => self.worker_count()?,
         };
+        if self.stalls.max_spares > MAX_SPARES {
+            let spares = self.stalls.max_spares;
+            return Err(invalid(format!("`max_spare_workers` asks for {spares}; at most {MAX_SPARES} are possible")));
+        }
         let name = self.checked_name()?;
         let driver = Driver::new(self.io, self.time, workers + 1).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot make the runtime's event poller: {error}"))

@@ -1,8 +1,9 @@
-//! What `rt`'s monitor costs while there is work: the processor time of its thread.
+//! What `rt`'s monitor costs while there is work: the processor time of its thread, and what its presence does to the hot paths.
 //!
-//! `cargo run --release -p rt-benches --bin monitor` takes ten seconds, and works on Linux.
+//! `cargo run --release -p rt-benches --bin monitor` takes half a minute, and works on Linux.
 
 use rt::runtime::{Builder, Runtime};
+use rt_benches::{Peer, Rt, Workload, median};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +11,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const WORKERS: usize = 2;
+const PAIRS: usize = 15;
+const REPETITION: Duration = Duration::from_millis(100);
+const HOT: [Workload; 7] = [
+    Workload::SpawnJoin,
+    Workload::SpawnChain,
+    Workload::SelfWake,
+    Workload::YieldAlone,
+    Workload::OneshotPairs,
+    Workload::ChannelPairs,
+    Workload::ForkJoin,
+];
 const TIME: Duration = Duration::from_secs(2);
 /// Long enough for the first looks, and for spares to have come.
 const SETTLING: Duration = Duration::from_millis(200);
@@ -43,7 +55,27 @@ fn main() -> ExitCode {
         };
         println!("{name:<44}{:.2} %", 100.0 * share);
     }
+    println!("\n{:<44}with / without", "time of an operation");
+    let (with, without) = (Rt::start(WORKERS), Rt::start_unwatched(WORKERS));
+    for workload in HOT {
+        println!("{:<44}{:.3}", workload.name(), ratio(workload, &with, &without));
+    }
     ExitCode::SUCCESS
+}
+
+/// The median of paired ratios.
+fn ratio(workload: Workload, with: &Rt, without: &Rt) -> f64 {
+    let once = workload.run(with, 1) + workload.run(without, 1);
+    let rounds = (2.0 * REPETITION.as_secs_f64() / once.as_secs_f64()).ceil() as u64;
+    let pair = |number: usize| {
+        // Whoever comes first finds other caches.
+        let (first, second) = if number % 2 == 0 { (with, without) } else { (without, with) };
+        let (first, second) = (workload.run(first, rounds), workload.run(second, rounds));
+        let (with, without) = if number % 2 == 0 { (first, second) } else { (second, first) };
+        with.as_secs_f64() / without.as_secs_f64()
+    };
+    pair(0);
+    median((0..PAIRS).map(pair))
 }
 
 /// The monitor's part of a processor while what `begin` spawns goes on.
