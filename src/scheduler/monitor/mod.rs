@@ -131,7 +131,11 @@ impl Monitor {
         let Some(usual) = watch(&shared).tuning.after else {
             // Announced ones only.
             let blocked = shared.sleep.muster().stuck;
-            shared.seats.iter().filter(|remote| remote.pulse().is_announced()).for_each(|remote| self.rescue(remote));
+            shared
+                .seats
+                .iter()
+                .filter(|remote| remote.pulse().is_announced())
+                .for_each(|remote| self.rescue(remote, true));
             let found = Found { blocked, ..Found::default() };
             return match self.relieve(now, &found) {
                 Some(pause) => Next::In(pause),
@@ -176,7 +180,7 @@ impl Monitor {
             let beat = remote.pulse().beat();
             if remote.pulse().is_announced() {
                 self.end(index, now);
-                self.rescue(remote);
+                self.rescue(remote, true);
                 found.blocked += 1;
                 continue;
             }
@@ -218,8 +222,7 @@ impl Monitor {
             suspect.cause = Some(cause);
             found.is_new = true;
         }
-        // Also of one that is ready to run and does not: others may have a processor.
-        self.rescue(remote);
+        self.rescue(remote, suspect.cause.is_some());
         let report_after = watch(&self.shared).tuning.report_after;
         match suspect.cause {
             Some(StallCause::Blocked) => found.blocked += 1,
@@ -287,20 +290,27 @@ impl Monitor {
         }
     }
 
-    /// Moves what waits behind a stuck worker to where everybody looks.
-    fn rescue(&self, remote: &Remote) {
+    /// Sees to it that others come to what waits behind a worker.
+    ///
+    /// What is in the slot is moved to where everybody looks. What is in the deque can be stolen by whoever has nothing to do, so it is moved
+    /// only if all others have, and never find out. Not if there are none, or if the worker may only have no processor: what was pushed
+    /// from outside would have to wait for all of it.
+    fn rescue(&self, remote: &Remote, is_stuck: bool) {
         let shared = &self.shared;
+        let muster = shared.sleep.muster();
+        let others_are_busy = muster.able() > 0 && muster.parked == 0 && muster.searching == 0;
+        let from_deque = || if is_stuck && others_are_busy { settle(|| remote.stealer.steal()) } else { None };
         let mut rescued = 0;
-        let next = || remote.lifo_slot.steal().or_else(|| settle(|| remote.stealer.steal()));
         while rescued < MOST_RESCUED
-            && remote.has_tasks()
-            && let Some(token) = next()
+            && let Some(token) = remote.lifo_slot.steal().or_else(from_deque)
         {
             shared.injector.push(token);
             rescued += 1;
         }
         if rescued > 0 {
             watch(shared).rescued.fetch_add(rescued as u64, Ordering::Relaxed);
+        }
+        if rescued > 0 || remote.has_tasks() {
             shared.notify();
         }
     }
