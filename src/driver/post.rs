@@ -39,6 +39,10 @@ impl<T> Post<T> {
     }
 
     fn take(&self) -> Option<Holding<'_, T>> {
+        // Ordering: Relaxed; whoever finds it taken does not take its line from the others too.
+        if self.is_taken.load(Ordering::Relaxed) {
+            return None;
+        }
         // Ordering: Acquire pairs with the Release in the drop of `Holding`.
         let taken = self.is_taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
         taken.ok().map(|_| Holding { post: self, tools: Some(self.tools.lock()) })

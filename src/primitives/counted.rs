@@ -302,6 +302,15 @@ impl<T> Stealer<T> {
     }
 
     #[track_caller]
+    pub(crate) fn steal(&self) -> crossbeam_deque::Steal<T> {
+        let stolen = self.deque.steal();
+        if stolen.is_success() {
+            self.queue.took(1);
+        }
+        stolen
+    }
+
+    #[track_caller]
     pub(crate) fn steal_batch_with_limit_and_pop(&self, to: &Worker<T>, limit: usize) -> crossbeam_deque::Steal<T> {
         let before = to.deque.len();
         let stolen = self.deque.steal_batch_with_limit_and_pop(&to.deque, limit);

@@ -1,4 +1,5 @@
-//! What `rt`'s monitor costs while there is work: the processor time of its thread, and what its presence does to the hot paths.
+//! What `rt`'s monitor costs while there is work: the processor time of its thread, and what its presence does to the hot paths. And how
+//! long those wait whom it need not look after.
 //!
 //! `cargo run --release -p rt-benches --bin monitor` takes half a minute, and works on Linux.
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 const WORKERS: usize = 2;
 const PAIRS: usize = 15;
@@ -60,7 +62,60 @@ fn main() -> ExitCode {
     for workload in HOT {
         println!("{:<44}{:.3}", workload.name(), ratio(workload, &with, &without));
     }
+    println!("\n{:<44}p99, us", "who might starve");
+    println!("{:<44}{:.0}", "a yield beside two that wake each other", 1e6 * third().as_secs_f64());
+    println!("{:<44}{:.0}", "a remote spawn beside 10 000 that never wait", 1e6 * remote().as_secs_f64());
     ExitCode::SUCCESS
+}
+
+/// From one poll to the next of a task that yields on the only worker, while two others wake each other for ever.
+fn third() -> Duration {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("start rt");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let [here, there] = [Arc::new(Notify::new()), Arc::new(Notify::new())];
+    for (own, other) in [(here.clone(), there.clone()), (there, here)] {
+        let is_over = is_over.clone();
+        drop(runtime.spawn(async move {
+            while !is_over.load(Ordering::Relaxed) {
+                other.notify_one();
+                own.notified().await;
+            }
+            other.notify_one();
+        }));
+    }
+    let third = runtime.spawn(async {
+        let mut gaps = Vec::with_capacity(100_000);
+        for _ in 0..gaps.capacity() {
+            let start = Instant::now();
+            rt::task::yield_now().await;
+            gaps.push(start.elapsed());
+        }
+        gaps
+    });
+    let gaps = runtime.block_on(third).expect("the task does not panic");
+    is_over.store(true, Ordering::Relaxed);
+    p99(gaps)
+}
+
+/// From a spawn by a thread that is no worker to the task's first poll.
+fn remote() -> Duration {
+    let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().expect("start rt");
+    let is_over = Arc::new(AtomicBool::new(false));
+    (0..10_000).for_each(|_| drop(runtime.spawn(yielding(is_over.clone()))));
+    thread::sleep(SETTLING);
+    let delays = (0..300).map(|_| {
+        thread::sleep(Duration::from_millis(2));
+        let start = Instant::now();
+        runtime.block_on(runtime.spawn(async move { start.elapsed() })).expect("the task does not panic")
+    });
+    let delays = delays.collect();
+    is_over.store(true, Ordering::Relaxed);
+    p99(delays)
+}
+
+fn p99(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() * 99 / 100]
 }
 
 /// The median of paired ratios.
