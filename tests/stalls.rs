@@ -173,8 +173,7 @@ fn tasks_run_while_all_workers_compute() {
         }
         let start = Instant::now();
         runtime.block_on(runtime.spawn(async {})).unwrap();
-        // More threads than processors want to run.
-        assert!(start.elapsed() < BLOCK);
+        assert_prompt(start.elapsed());
         is_over.store(true, Ordering::Relaxed);
     });
 }
@@ -334,7 +333,7 @@ fn a_convoy_on_one_lock_keeps_nobody_else_waiting() {
             let start = Instant::now();
             runtime.block_on(runtime.spawn(async {})).unwrap();
             // The first has all of the convoy before it in the queue.
-            assert!(start.elapsed() < BLOCK, "it took {:?}", start.elapsed());
+            assert_prompt(start.elapsed());
             thread::sleep(Duration::from_millis(5));
         }
         runtime.block_on(async {
@@ -637,7 +636,7 @@ fn on_one_processor_a_task_that_computes_holds_nobody_up() {
             }
             let start = Instant::now();
             runtime.block_on(runtime.spawn(async {})).unwrap();
-            assert!(start.elapsed() < BLOCK, "it took {:?}", start.elapsed());
+            assert_prompt(start.elapsed());
         }
     });
 }

@@ -8,6 +8,7 @@ use rt_benches::{Peer, Rt, Workload, median};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -65,7 +66,27 @@ fn main() -> ExitCode {
     println!("\n{:<44}p99, us", "who might starve");
     println!("{:<44}{:.0}", "a yield beside two that wake each other", 1e6 * third().as_secs_f64());
     println!("{:<44}{:.0}", "a remote spawn beside 10 000 that never wait", 1e6 * remote().as_secs_f64());
+    println!("\n{:<44}median, us", "what waits behind `block_in_place`");
+    println!("{:<44}{:.0}", "while another worker sleeps", 1e6 * behind(WORKERS).as_secs_f64());
+    println!("{:<44}{:.0}", "while none does, and a spare has to come", 1e6 * behind(1).as_secs_f64());
     ExitCode::SUCCESS
+}
+
+/// From when a task says that it blocks to when the task runs that it had spawned before.
+fn behind(workers: usize) -> Duration {
+    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build().expect("start rt");
+    let delays = (0..100).map(|_| {
+        thread::sleep(Duration::from_millis(2));
+        let waited = runtime.spawn(async {
+            let (ran, has_run) = mpsc::channel();
+            drop(rt::spawn(async move { ran.send(Instant::now()).expect("the other waits") }));
+            let start = Instant::now();
+            let ran = rt::task::block_in_place(|| has_run.recv()).expect("the task runs");
+            ran.saturating_duration_since(start).as_secs_f64()
+        });
+        runtime.block_on(waited).expect("the task does not panic")
+    });
+    Duration::from_secs_f64(median(delays))
 }
 
 /// From one poll to the next of a task that yields on the only worker, while two others wake each other for ever.
