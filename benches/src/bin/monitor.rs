@@ -145,9 +145,10 @@ fn ratio(workload: Workload, with: &Rt, without: &Rt) -> f64 {
     let rounds = (2.0 * REPETITION.as_secs_f64() / once.as_secs_f64()).ceil() as u64;
     let pair = |number: usize| {
         // Whoever comes first finds other caches.
-        let (first, second) = if number % 2 == 0 { (with, without) } else { (without, with) };
+        let in_order = number.is_multiple_of(2);
+        let (first, second) = if in_order { (with, without) } else { (without, with) };
         let (first, second) = (workload.run(first, rounds), workload.run(second, rounds));
-        let (with, without) = if number % 2 == 0 { (first, second) } else { (second, first) };
+        let (with, without) = if in_order { (first, second) } else { (second, first) };
         with.as_secs_f64() / without.as_secs_f64()
     };
     pair(0);
