@@ -196,6 +196,10 @@ impl Driver {
         if let Some(timers) = &self.timers {
             timers.fire(clock::now(), &mut waiter.woken);
         }
+        if waiter.woken.is_empty() {
+            // As mostly, and then without the lock.
+            return Vec::new();
+        }
         std::mem::replace(&mut waiter.woken, std::mem::take(&mut *self.spare_list.lock()))
     }
 
