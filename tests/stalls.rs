@@ -659,6 +659,19 @@ fn sleeps(name: &str) -> u64 {
     sleeps
 }
 
+/// Waits until the monitor has gone to sleep for good: it has not looked for the time of sixty looks, nor of the report of a stall.
+#[cfg(target_os = "linux")]
+fn await_quiet() {
+    let mut before = 0;
+    eventually(SOON, || {
+        let now = sleeps("rt-monitor");
+        let is_quiet = now == before;
+        before = now;
+        thread::sleep(Duration::from_millis(300));
+        is_quiet && now > 0
+    });
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn nobody_watches_an_idle_runtime() {
@@ -666,15 +679,7 @@ fn nobody_watches_an_idle_runtime() {
         let runtime = multi(2);
         runtime.spawn(async { sleep(Duration::from_secs(3600)).await });
         runtime.block_on(async { rt::spawn(async {}).await.unwrap() });
-        let mut before = 0;
-        // It has gone to sleep for good when it has not looked for the time of ten looks.
-        eventually(SOON, || {
-            let now = sleeps("rt-monitor");
-            let is_quiet = now == before;
-            before = now;
-            thread::sleep(Duration::from_millis(50));
-            is_quiet && now > 0
-        });
+        await_quiet();
         let before = sleeps("rt-monitor");
         thread::sleep(Duration::from_millis(300));
         assert_eq!(sleeps("rt-monitor"), before);
@@ -689,8 +694,7 @@ fn nobody_watches_a_runtime_whose_stuck_worker_has_been_replaced() {
         let _open = OpenOnDrop(gate.clone());
         block_all(&runtime, &gate);
         eventually(SOON, || runtime.metrics().num_spare_workers() == 1);
-        // Over the report.
-        thread::sleep(Duration::from_millis(300));
+        await_quiet();
         let before = sleeps("rt-monitor");
         thread::sleep(Duration::from_millis(300));
         assert_eq!(sleeps("rt-monitor"), before);
