@@ -99,17 +99,13 @@ impl Watch {
     /// A worker woke up, and the monitor sleeps: it is to look soon, unless everybody sleeps again by then.
     pub(in super::super) fn set_by_worker(&self) {
         if let Some(after) = self.tuning.after {
-            let off = self.off.lock();
-            self.alarm.set(after.mul_f64(FIRST));
-            // Ordering: Relaxed; the lock orders changes, and who looks without it looks again with it.
-            self.is_set_by_worker.store(true, Ordering::Relaxed);
-            drop(off);
+            self.change(Some(after.mul_f64(FIRST)), true);
         }
     }
 
     /// A worker is about to block: if everybody sleeps, the monitor need not look.
     pub(in super::super) fn set_off(&self, sleep: &Sleep) {
-        // Ordering: Relaxed; as in `set_by_worker`.
+        // Ordering: Relaxed; as in `change`.
         if !self.is_set_by_worker.load(Ordering::Relaxed) || sleep.muster().at_work() != 0 {
             return;
         }
@@ -126,14 +122,17 @@ impl Watch {
     }
 
     pub(super) fn set(&self, delay: impl Into<Option<Duration>>) {
-        let off = self.off.lock();
-        match delay.into() {
+        self.change(delay.into(), false);
+    }
+
+    fn change(&self, delay: Option<Duration>, by_worker: bool) {
+        let _off = self.off.lock();
+        match delay {
             Some(delay) => self.alarm.set(delay),
             None => self.alarm.clear(),
         }
-        // Ordering: Relaxed; as in `set_by_worker`.
-        self.is_set_by_worker.store(false, Ordering::Relaxed);
-        drop(off);
+        // Ordering: Relaxed; the lock orders changes, and who looks without it looks again with it.
+        self.is_set_by_worker.store(by_worker, Ordering::Relaxed);
     }
 
     /// A worker says that it blocks, and somebody should take its place.
