@@ -6,6 +6,7 @@
 //! | the ratios to tokio, as a drawing too | `cargo run --release -p rt-benches --bin compare -- --chart FILE.svg` |
 //! | what the processor does when there is little to do | `cargo run --release -p rt-benches --bin processor` |
 //! | what a task that blocks its worker costs the others | `cargo run --release -p rt-benches --bin stalls` |
+//! | what timers cost, and how late they are | `cargo run --release -p rt-benches --bin timers` |
 //! | what `rt`'s monitor takes while there is work | `cargo run --release -p rt-benches --bin monitor` |
 //! | criterion's statistics | `cargo bench -p rt-benches` |
 //! | that the benches still run | `cargo bench -p rt-benches -- --test` |
@@ -28,6 +29,7 @@
 //! - Joining a task of `rt` or tokio yields a `Result`, which is unwrapped; smol's yields the output.
 
 mod peers;
+mod random;
 mod usage;
 mod workloads;
 
@@ -37,13 +39,16 @@ pub mod processor;
 pub mod program;
 pub mod stalls;
 pub mod table;
+pub mod timers;
 
 pub use peers::{Peers, Rt, Smol, Tokio};
-pub use usage::Usage;
+pub use usage::{Usage, thread_time};
 pub use workloads::Workload;
 
+use std::fmt::Debug;
 use std::future::Future;
 use std::net::TcpStream;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 /// A runtime on which the workloads can run.
@@ -53,6 +58,12 @@ pub trait Peer: Sized + 'static {
 
     /// A task that can be awaited. It panics if the task did.
     type Join<T: Send + 'static>: Future<Output = T> + Send + 'static;
+
+    /// The runtime's timer. It is armed when it is first polled, and disarmed when it is dropped.
+    type Sleep: Future<Output = ()> + Send + 'static;
+
+    /// What a [`timeout`](Self::timeout) says whose time is up.
+    type Elapsed: Debug + Send;
 
     /// Starts a runtime with that many worker threads, reactor and timers enabled. Call it once in a process.
     fn start(workers: usize) -> Self;
@@ -87,7 +98,16 @@ pub trait Peer: Sized + 'static {
         F: FnMut(Instant) + Send + 'static;
 
     /// Waits for the runtime's timer.
-    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static;
+    fn sleep(duration: Duration) -> Self::Sleep;
+
+    /// Gives the timer another deadline. Some then have to be polled to be armed again.
+    fn reset(sleep: Pin<&mut Self::Sleep>, deadline: Instant);
+
+    /// Runs `future` for no longer than `duration`, as one would with the runtime. It is polled before the timer.
+    fn timeout<F>(duration: Duration, future: F) -> impl Future<Output = Result<F::Output, Self::Elapsed>> + Send
+    where
+        F: Future + Send,
+        F::Output: Send;
 
     /// Reads one byte after the other from a connection that does not block, and calls `on_byte` after each, to the end.
     fn each_byte<F>(connection: TcpStream, on_byte: F) -> impl Future<Output = ()> + Send + 'static

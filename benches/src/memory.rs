@@ -1,6 +1,6 @@
 //! How much memory a task takes that waits.
 
-use crate::Peer;
+use crate::{Peer, processor};
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::Pin;
@@ -60,6 +60,48 @@ fn park<P: Peer>(peer: &P, tasks: usize) {
             thread::sleep(Duration::from_micros(20));
         }
     }
+}
+
+/// How many have come to their timer.
+static SLEEPING: AtomicUsize = AtomicUsize::new(0);
+
+/// For those that were the last to come to their timer, and for what a runtime puts off.
+const SETTLING: Duration = Duration::from_millis(100);
+
+/// The resident bytes of this process per task, of that many tasks on `peer` that do nothing but sleep for an hour;
+/// `None` where the system does not tell.
+///
+/// Only a process that has done little else has a meaningful answer. The tasks stay.
+pub fn bytes_per_sleeping_task<P: Peer>(peer: &P, tasks: usize) -> Option<f64> {
+    let put_to_sleep = |tasks| {
+        processor::run(peer, put_to_sleep::<P>(tasks));
+        thread::sleep(SETTLING);
+    };
+    // What is allocated once, whatever the number of tasks.
+    put_to_sleep(2 * CHUNK);
+    let before = resident_bytes()?;
+    put_to_sleep(tasks);
+    let after = resident_bytes()?;
+    Some((after - before) as f64 / tasks as f64)
+}
+
+/// Spawns that many, a multiple of [`CHUNK`], and waits until all have been polled.
+async fn put_to_sleep<P: Peer>(tasks: usize) {
+    for _ in 0..tasks / CHUNK {
+        let all = SLEEPING.load(Ordering::Relaxed) + CHUNK;
+        for _ in 0..CHUNK {
+            // Nothing but the timer is kept in the task: what it needs for it, it makes when it is polled.
+            P::detach(P::spawn(async { P::sleep(long(SLEEPING.fetch_add(1, Ordering::Relaxed))).await }));
+        }
+        while SLEEPING.load(Ordering::Relaxed) < all {
+            P::yield_now().await;
+        }
+    }
+}
+
+/// An hour, and up to ten minutes more: timers of the same time might share what others do not.
+fn long(number: usize) -> Duration {
+    Duration::from_secs(3600) + Duration::from_millis(number as u64 % 600_000)
 }
 
 /// The kernel's count. `status` has the number of `statm`, in a unit that does not depend on the page size.

@@ -72,6 +72,8 @@ impl Peer for Rt {
     const NAME: &'static str = "rt";
 
     type Join<T: Send + 'static> = Unwrapped<rt::task::JoinHandle<T>>;
+    type Sleep = rt::time::Sleep;
+    type Elapsed = rt::time::error::Elapsed;
 
     fn start(workers: usize) -> Self {
         Rt::build(workers, |_| ())
@@ -119,8 +121,20 @@ impl Peer for Rt {
         }
     }
 
-    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+    fn sleep(duration: Duration) -> Self::Sleep {
         rt::time::sleep(duration)
+    }
+
+    fn reset(sleep: Pin<&mut Self::Sleep>, deadline: Instant) {
+        sleep.reset(rt::time::Instant::from_std(deadline));
+    }
+
+    fn timeout<F>(duration: Duration, future: F) -> impl Future<Output = Result<F::Output, Self::Elapsed>> + Send
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        rt::time::timeout(duration, future)
     }
 
     async fn each_byte<F: FnMut() + Send + 'static>(connection: TcpStream, mut on_byte: F) {
@@ -155,6 +169,8 @@ impl Peer for Tokio {
     const NAME: &'static str = "tokio";
 
     type Join<T: Send + 'static> = Unwrapped<tokio::task::JoinHandle<T>>;
+    type Sleep = tokio::time::Sleep;
+    type Elapsed = tokio::time::error::Elapsed;
 
     fn start(workers: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
@@ -203,8 +219,20 @@ impl Peer for Tokio {
         }
     }
 
-    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+    fn sleep(duration: Duration) -> Self::Sleep {
         tokio::time::sleep(duration)
+    }
+
+    fn reset(sleep: Pin<&mut Self::Sleep>, deadline: Instant) {
+        sleep.reset(tokio::time::Instant::from_std(deadline));
+    }
+
+    fn timeout<F>(duration: Duration, future: F) -> impl Future<Output = Result<F::Output, Self::Elapsed>> + Send
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        tokio::time::timeout(duration, future)
     }
 
     async fn each_byte<F: FnMut() + Send + 'static>(connection: TcpStream, mut on_byte: F) {
@@ -232,6 +260,18 @@ pub struct Smol {
     _private: (),
 }
 
+/// smol's timer, which otherwise tells when it went off.
+#[derive(Debug)]
+pub struct SmolSleep(smol::Timer);
+
+impl Future for SmolSleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx).map(|_| ())
+    }
+}
+
 static EXECUTOR: async_executor::Executor<'static> = async_executor::Executor::new();
 static IS_STARTED: AtomicBool = AtomicBool::new(false);
 
@@ -239,6 +279,8 @@ impl Peer for Smol {
     const NAME: &'static str = "smol";
 
     type Join<T: Send + 'static> = async_executor::Task<T>;
+    type Sleep = SmolSleep;
+    type Elapsed = io::Error;
 
     fn start(workers: usize) -> Self {
         // A second start would add threads to the same executor, and nobody would see why it is so fast.
@@ -298,8 +340,25 @@ impl Peer for Smol {
         }
     }
 
-    async fn sleep(duration: Duration) {
-        smol::Timer::after(duration).await;
+    fn sleep(duration: Duration) -> Self::Sleep {
+        SmolSleep(smol::Timer::after(duration))
+    }
+
+    fn reset(sleep: Pin<&mut Self::Sleep>, deadline: Instant) {
+        sleep.get_mut().0.set_at(deadline);
+    }
+
+    /// There is none in smol; its documentation puts it together like this.
+    async fn timeout<F>(duration: Duration, future: F) -> Result<F::Output, Self::Elapsed>
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        let time_is_up = async {
+            smol::Timer::after(duration).await;
+            Err(io::ErrorKind::TimedOut.into())
+        };
+        smol::future::or(async { Ok(future.await) }, time_is_up).await
     }
 
     async fn each_byte<F: FnMut() + Send + 'static>(connection: TcpStream, mut on_byte: F) {

@@ -94,7 +94,7 @@ async fn ask_for(time: Duration, ask: &mpsc::Sender<oneshot::Sender<()>>) -> (u6
 }
 
 /// Computes for as long as a small piece of an ordinary task takes, then lets others run, and so on.
-async fn keep_busy<P: Peer>(is_over: Arc<AtomicBool>) {
+pub(crate) async fn keep_busy<P: Peer>(is_over: Arc<AtomicBool>) {
     const PIECE: Duration = Duration::from_micros(20);
     while !is_over.load(Ordering::Relaxed) {
         let start = Instant::now();
@@ -106,13 +106,13 @@ async fn keep_busy<P: Peer>(is_over: Arc<AtomicBool>) {
 }
 
 /// Has the runtime do something, and waits until it is quiet again.
-fn settle<P: Peer>(peer: &P) {
+pub(crate) fn settle<P: Peer>(peer: &P) {
     Workload::SpawnJoin.run(peer, WARM_UP_ROUNDS);
     thread::sleep(SETTLING);
 }
 
 /// Runs `future` as a task, while this thread sleeps. In smol's `block_on` it would help the workers to wait for timers.
-fn run<P, F>(peer: &P, future: F) -> F::Output
+pub(crate) fn run<P, F>(peer: &P, future: F) -> F::Output
 where
     P: Peer,
     F: Future + Send + 'static,

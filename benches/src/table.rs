@@ -34,9 +34,25 @@ pub fn markdown_row(cells: &[String]) -> String {
     format!("| {} |", cells.join(" | "))
 }
 
+/// Three digits that count, of what may be next to nothing or thousands.
+pub fn figure(value: f64) -> String {
+    let decimals = match value {
+        ..1.0 => 3,
+        ..10.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$}")
+}
+
+/// There is none to a peer that did nothing at all.
+pub fn ratio(value: f64) -> String {
+    if value.is_finite() { format!("{value:.2}") } else { "-".to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{markdown, plain};
+    use super::{figure, markdown, plain, ratio};
 
     fn rows() -> Vec<Vec<String>> {
         vec![vec!["spawn".to_owned(), "7".to_owned()], vec!["yield".to_owned(), "12.5".to_owned()]]
@@ -45,6 +61,16 @@ mod tests {
     #[test]
     fn in_a_plain_table_text_is_at_the_left_and_numbers_at_the_right() {
         assert_eq!(plain(&["work", "rt"], &rows(), 1), "work     rt\nspawn     7\nyield  12.5");
+    }
+
+    #[test]
+    fn a_figure_has_three_digits_that_count() {
+        assert_eq!([0.1234, 1.234, 12.34, 123.4].map(figure), ["0.123", "1.23", "12.3", "123"]);
+    }
+
+    #[test]
+    fn there_is_no_ratio_to_nothing() {
+        assert_eq!([ratio(1.0 / 2.0), ratio(1.0 / 0.0), ratio(f64::NAN)], ["0.50", "-", "-"]);
     }
 
     #[test]

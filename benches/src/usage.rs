@@ -1,4 +1,4 @@
-//! What the kernel has counted of this process.
+//! What the kernel has counted of this process and its threads.
 
 use std::time::Duration;
 
@@ -49,9 +49,29 @@ impl Usage {
     }
 }
 
+/// How long this thread has been on a processor; `None` where the system does not tell.
+#[cfg(unix)]
+pub fn thread_time() -> Option<Duration> {
+    let mut time = std::mem::MaybeUninit::uninit();
+    // SAFETY: the pointer is to memory that is ours and large enough for what the call writes.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr()) };
+    if result != 0 {
+        return None;
+    }
+    // SAFETY: a call that succeeds has written all of it.
+    let time = unsafe { time.assume_init() };
+    Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
+}
+
+/// How long this thread has been on a processor; `None` where the system does not tell.
+#[cfg(not(unix))]
+pub fn thread_time() -> Option<Duration> {
+    None
+}
+
 #[cfg(all(test, unix))]
 mod tests {
-    use super::Usage;
+    use super::{Usage, thread_time};
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -62,6 +82,14 @@ mod tests {
         while Usage::now().expect("this system tells").since(before).processor_time < Duration::from_millis(5) {
             assert!(start.elapsed() < Duration::from_secs(60), "the time does not grow");
         }
+    }
+
+    #[test]
+    fn the_time_of_a_thread_is_its_own() {
+        let time = || thread_time().expect("this system tells");
+        let before = time();
+        while time() < before + Duration::from_millis(5) {}
+        thread::spawn(move || assert!(time() < before + Duration::from_millis(5))).join().expect("it is new");
     }
 
     #[test]

@@ -183,10 +183,10 @@ fn compare(options: &Options) -> Result<(), String> {
             let middle = |of: &dyn Fn(&Repetition) -> f64| median(repetitions.iter().map(of));
             rows.push(vec![
                 text,
-                figure(middle(&|repetition| repetition.rt[number])),
-                figure(middle(&|repetition| repetition.tokio[number])),
-                figure(middle(&|repetition| repetition.smol[number])),
-                ratio(middle(&|repetition| repetition.rt[number] / repetition.tokio[number])),
+                table::figure(middle(&|repetition| repetition.rt[number])),
+                table::figure(middle(&|repetition| repetition.tokio[number])),
+                table::figure(middle(&|repetition| repetition.smol[number])),
+                table::ratio(middle(&|repetition| repetition.rt[number] / repetition.tokio[number])),
             ]);
         }
     }
@@ -194,20 +194,4 @@ fn compare(options: &Options) -> Result<(), String> {
     let print = if options.markdown { table::markdown } else { table::plain };
     println!("{}", print(&heads, &rows, 1));
     Ok(())
-}
-
-/// Three digits that count, of what may be next to nothing or thousands.
-fn figure(value: f64) -> String {
-    let decimals = match value {
-        ..1.0 => 3,
-        ..10.0 => 2,
-        ..100.0 => 1,
-        _ => 0,
-    };
-    format!("{value:.decimals$}")
-}
-
-/// There is none to a peer that did nothing at all.
-fn ratio(value: f64) -> String {
-    if value.is_finite() { format!("{value:.2}") } else { "-".to_owned() }
 }

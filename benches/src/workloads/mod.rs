@@ -5,6 +5,8 @@ mod spawning;
 mod talking;
 mod waking;
 
+pub(crate) mod timing;
+
 use crate::Peer;
 use std::time::Duration;
 
@@ -29,6 +31,10 @@ pub enum Workload {
     ChannelPair,
     /// A hundred such pairs.
     ChannelPairs,
+    /// One task that arms a timer and drops it, again and again.
+    TimerArmDrop,
+    /// One task that gives a future a second which is ready at once, again and again.
+    TimeoutReady,
     /// Fibonacci by recursion; each call spawns both its halves, boxed, and joins them.
     ForkJoin,
     /// As `BlockOnSpawn`, after the runtime has slept for 3 ms.
@@ -52,12 +58,14 @@ const CHAIN: usize = 1000;
 const SELF_WAKERS: usize = 200;
 const PAIRS: usize = 1000;
 const CHANNEL_PAIRS: usize = 100;
+/// So many that a round's yield is not seen, few enough for a poll to be short.
+const TIMERS: usize = 1000;
 /// Makes 5167 tasks: enough for thieves to come back many times, few enough for a round to be short.
 const FIBONACCI: u32 = 17;
 
 impl Workload {
     /// All of them, in the order of the tables.
-    pub const ALL: [Workload; 13] = [
+    pub const ALL: [Workload; 15] = [
         Workload::SpawnJoin,
         Workload::SpawnOutside,
         Workload::SpawnChain,
@@ -67,6 +75,8 @@ impl Workload {
         Workload::BlockOnSpawn,
         Workload::ChannelPair,
         Workload::ChannelPairs,
+        Workload::TimerArmDrop,
+        Workload::TimeoutReady,
         Workload::ForkJoin,
         Workload::IdleBlockOnSpawn,
         Workload::IdleWake50us,
@@ -86,6 +96,8 @@ impl Workload {
             Workload::BlockOnSpawn => about("block-on-spawn", "spawn + join from block_on, hot loop", 1),
             Workload::ChannelPair => about("channel-pair", "round trip over mpsc(1), one pair", 1),
             Workload::ChannelPairs => about("channel-pairs", "round trip over mpsc(1), 100 pairs", CHANNEL_PAIRS),
+            Workload::TimerArmDrop => about("timer-arm-drop", "timer that is armed and dropped", TIMERS),
+            Workload::TimeoutReady => about("timeout-ready", "timeout of a future that is ready", TIMERS),
             Workload::ForkJoin => about("fork-join", "task of fork-join", spawning::forks(FIBONACCI) as usize),
             Workload::IdleBlockOnSpawn => about("idle-block-on-spawn", "spawn + join from block_on, idle 3 ms", 1),
             Workload::IdleWake50us => about("idle-wake-50us", "wake by a thread + answer, idle 50 us", 1),
@@ -133,6 +145,8 @@ impl Workload {
             Workload::BlockOnSpawn => spawning::from_block_on(peer, rounds),
             Workload::ChannelPair => talking::channels(peer, rounds, 1),
             Workload::ChannelPairs => talking::channels(peer, rounds, CHANNEL_PAIRS),
+            Workload::TimerArmDrop => timing::arm_drop(peer, rounds, TIMERS),
+            Workload::TimeoutReady => timing::timeout_ready(peer, rounds, TIMERS),
             Workload::ForkJoin => spawning::fork_join(peer, rounds, FIBONACCI),
             Workload::IdleBlockOnSpawn => idle::spawn_from_block_on(peer, rounds, Duration::from_millis(3)),
             Workload::IdleWake50us => idle::wake(peer, rounds, Duration::from_micros(50)),

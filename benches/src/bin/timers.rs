@@ -1,0 +1,161 @@
+//! What timers cost and how late they are, on `rt`, tokio and smol.
+//!
+//! `cargo run --release -p rt-benches --bin timers -- --help` tells the options.
+//!
+//! Each figure is of a process that has one runtime and does nothing else: the kernel counts processes, and millions of timers
+//! would stay with whatever is measured after them.
+
+use rt_benches::timers::{Measure, Scale};
+use rt_benches::{Peer, Rt, Smol, Tokio, median, program, table};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+What timers cost and how late they are on rt, tokio and smol, each in processes of its own, taken in turns. They have two
+workers, except for `resets`, which has one and is not for smol.
+
+  --reps N      repetitions (default 9, and at most 3 of those that take long)
+  --only NAME   measures whose name contains NAME; may be given more than once
+  --quick       only see that everything runs: 3 repetitions of a hundredth of everything
+  --markdown    print the table as markdown
+  --help        this, and the names of the measures";
+
+/// Runs one measure in this process; how `timers` calls itself.
+const MEASURE: &str = "--measure";
+const QUICK: &str = "--quick";
+
+const REPETITIONS: usize = 9;
+const QUICK_REPETITIONS: usize = 3;
+/// Of what takes long.
+const FEW_REPETITIONS: usize = 3;
+
+struct Options {
+    repetitions: usize,
+    measures: Vec<Measure>,
+    scale: Scale,
+    markdown: bool,
+}
+
+enum Task {
+    Compare(Options),
+    Help,
+    Measure { measure: Measure, peer: String, scale: Scale },
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
+    let (mut repetitions, mut only, mut markdown, mut measured) = (None, Vec::new(), false, None);
+    let mut scale = Scale::Full;
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--reps" => repetitions = Some(program::count(&argument, &value()?)?),
+            "--only" => only.push(value()?),
+            QUICK => scale = Scale::Quick,
+            "--markdown" => markdown = true,
+            "--help" | "-h" => return Ok(Task::Help),
+            MEASURE => measured = Some((value()?, value()?)),
+            _ => return Err(format!("{argument:?} is no option; --help tells them")),
+        }
+    }
+    if let Some((name, peer)) = measured {
+        let measure = Measure::named(&name).ok_or(format!("{name:?} is no measure"))?;
+        return Ok(Task::Measure { measure, peer, scale });
+    }
+    let is_chosen = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part));
+    let measures: Vec<_> = Measure::ALL.into_iter().filter(|measure| is_chosen(measure.name())).collect();
+    if measures.is_empty() {
+        return Err("no measure has such a name; --help tells them".to_owned());
+    }
+    let usual_repetitions = if scale == Scale::Quick { QUICK_REPETITIONS } else { REPETITIONS };
+    let repetitions = repetitions.unwrap_or(usual_repetitions);
+    Ok(Task::Compare(Options { repetitions, measures, scale, markdown }))
+}
+
+fn main() -> ExitCode {
+    let result = match parse(std::env::args().skip(1)) {
+        Ok(Task::Compare(options)) => compare(&options),
+        Ok(Task::Help) => {
+            println!("{HELP}\n\nMeasures:");
+            for measure in Measure::ALL {
+                let mut name = measure.name();
+                for row in measure.rows(Scale::Full) {
+                    println!("  {name:<16} {row}");
+                    name = "";
+                }
+            }
+            Ok(())
+        }
+        Ok(Task::Measure { measure, peer, scale }) => print_measure(measure, &peer, scale),
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("timers: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_measure(measure: Measure, peer: &str, scale: Scale) -> Result<(), String> {
+    let figures = match peer {
+        Rt::NAME => measure.take::<Rt>(scale),
+        Tokio::NAME => measure.take::<Tokio>(scale),
+        Smol::NAME => measure.take::<Smol>(scale),
+        _ => return Err(format!("{peer:?} is none of the peers")),
+    };
+    for figure in figures.ok_or("this system does not tell what a process uses")? {
+        println!("{figure}");
+    }
+    Ok(())
+}
+
+/// The figures of one measure, taken one after the other.
+struct Repetition {
+    rt: Vec<f64>,
+    tokio: Vec<f64>,
+    /// What is not for smol is not a number.
+    smol: Vec<f64>,
+}
+
+impl Repetition {
+    fn take(measure: Measure, scale: Scale) -> Result<Self, String> {
+        let figures = |peer| {
+            if !measure.is_for(peer) {
+                return Ok(vec![f64::NAN; measure.rows(scale).len()]);
+            }
+            let mut arguments = vec![MEASURE, measure.name(), peer];
+            arguments.extend((scale == Scale::Quick).then_some(QUICK));
+            program::numbers_of_child(&arguments)
+        };
+        Ok(Repetition { rt: figures(Rt::NAME)?, tokio: figures(Tokio::NAME)?, smol: figures(Smol::NAME)? })
+    }
+}
+
+fn compare(options: &Options) -> Result<(), String> {
+    let mut rows = Vec::new();
+    for &measure in &options.measures {
+        let most = if measure.is_long() { FEW_REPETITIONS } else { usize::MAX };
+        let repetitions = options.repetitions.min(most);
+        eprintln!("{}: {repetitions} repetitions", measure.name());
+        let repetitions = (0..repetitions).map(|_| Repetition::take(measure, options.scale));
+        let repetitions = repetitions.collect::<Result<Vec<_>, String>>()?;
+        for (number, text) in measure.rows(options.scale).into_iter().enumerate() {
+            let middle = |of: &dyn Fn(&Repetition) -> f64| median(repetitions.iter().map(of));
+            rows.push(vec![
+                text,
+                figure(middle(&|repetition| repetition.rt[number])),
+                figure(middle(&|repetition| repetition.tokio[number])),
+                figure(middle(&|repetition| repetition.smol[number])),
+                table::ratio(middle(&|repetition| repetition.rt[number] / repetition.tokio[number])),
+            ]);
+        }
+    }
+    let heads = ["measure", Rt::NAME, Tokio::NAME, Smol::NAME, "rt/tokio"];
+    let print = if options.markdown { table::markdown } else { table::plain };
+    println!("{}", print(&heads, &rows, 1));
+    Ok(())
+}
+
+fn figure(value: f64) -> String {
+    if value.is_nan() { "-".to_owned() } else { table::figure(value) }
+}
