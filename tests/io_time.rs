@@ -988,7 +988,7 @@ fn sleeps_end_in_the_order_of_their_deadlines() {
                     .map(|n| {
                         let order = order.clone();
                         rt::spawn(async move {
-                            sleep_until(start + n * MILLISECOND / 4).await;
+                            sleep_until(start + 2 * n * MILLISECOND).await;
                             order.lock().unwrap().push(n);
                         })
                     })

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | this | [`Driver`]: one thread waits for everything |
 //! | `post` | who waits, and what if somebody else wanted to |
+//! | `bell` | how to end that wait |
+//! | `clock` | what time it is for this runtime |
 //! | `reactor` | mio's poller and the table of registered sources |
 //! | `readiness` | what a source is ready for, and who waits for it |
 //! | `socket` | the seam that every socket operation passes |
-//! | `timers` | deadlines, in shards that anyone may fire |
+//! | `timers/` | deadlines, in a wheel for each worker that anyone may turn |
 //!
 //! # Who waits
 //!
@@ -15,6 +17,9 @@
 //! list of wakers, **gives the post back, and wakes them then**: no task ever runs under it, so none can hold sockets or
 //! timers hostage. While all workers are busy, each of them makes a [`turn`](Driver::turn) now and then, and so does the monitor.
 
+mod bell;
+#[cfg(feature = "time")]
+mod clock;
 mod post;
 #[cfg(feature = "net")]
 mod reactor;
@@ -30,25 +35,30 @@ pub(crate) use reactor::Reactor;
 #[cfg(feature = "net")]
 pub(crate) use readiness::{Direction, Interest};
 
+#[cfg(feature = "time")]
+use crate::primitives::clock::Time;
 use crate::primitives::plain::{AtomicU64, Ordering};
-use crate::primitives::{CachePadded, Condvar, Mutex, clock};
+use crate::primitives::{CachePadded, Mutex, clock as machine};
 use crate::task::wake_contained;
+use bell::Bell;
 use post::Post;
 use std::io;
-#[cfg(any(feature = "net", feature = "time"))]
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
+#[cfg(feature = "time")]
+pub(crate) use timers::Timer;
 use timers::Timers;
 
 /// See the module's page.
 #[derive(Debug)]
 pub(crate) struct Driver {
     post: Post<Waiter>,
-    timers: Option<Timers>,
+    /// Without shards if there are none.
+    timers: Timers,
     #[cfg(feature = "net")]
     reactor: Option<Arc<Reactor>>,
-    bell: Bell,
+    bell: Arc<Bell>,
     /// Empty; kept for its capacity.
     spare_list: Mutex<Vec<Waker>>,
     started: Instant,
@@ -68,13 +78,6 @@ struct Waiter {
     woken: Vec<Waker>,
 }
 
-/// Where the waiter blocks if there is no reactor.
-#[derive(Debug)]
-struct Bell {
-    rung: Mutex<bool>,
-    ring: Condvar,
-}
-
 impl Driver {
     /// A driver for `shards` threads that arm timers.
     ///
@@ -89,18 +92,22 @@ impl Driver {
             true => Reactor::new().map(|(poller, reactor)| (Some(poller), Some(reactor)))?,
             false => (None, None),
         };
+        let bell = Arc::new(Bell::new(
+            #[cfg(feature = "net")]
+            reactor.clone(),
+        ));
         Ok(Driver {
             post: Post::new(Waiter {
                 #[cfg(feature = "net")]
                 poller,
                 woken: Vec::new(),
             }),
-            timers: Timers::enabled(time, shards),
+            timers: Timers::new(if time { shards } else { 0 }, &bell),
             #[cfg(feature = "net")]
             reactor,
-            bell: Bell { rung: Mutex::new(false), ring: Condvar::new() },
+            bell,
             spare_list: Mutex::new(Vec::new()),
-            started: clock::now(),
+            started: machine::now(),
             turned: CachePadded::new(AtomicU64::new(0)),
         })
     }
@@ -111,7 +118,7 @@ impl Driver {
         if self.reactor.is_some() {
             return true;
         }
-        self.timers.is_some()
+        self.timers.is_enabled()
     }
 
     #[cfg(feature = "net")]
@@ -119,18 +126,19 @@ impl Driver {
         self.reactor.as_ref()
     }
 
-    /// A timer, not yet armed. `shard` is a number of the calling thread. `None`: this driver has no timers.
+    /// A timer, not yet armed. `home` is the calling thread's number, if it has one, and `wait` the time from now to the deadline, if the
+    /// caller knows; else the timer looks when it is armed. `None`: this driver has no timers.
     #[cfg(feature = "time")]
-    pub(crate) fn timer(self: &Arc<Self>, shard: usize, deadline: Instant) -> Option<Timer> {
-        let entry = timers::Entry::new(self.timers.as_ref()?, shard, deadline);
-        Some(Timer { driver: self.clone(), entry })
+    #[inline]
+    pub(crate) fn timer(&self, home: Option<usize>, deadline: Time, wait: Option<u64>) -> Option<Timer> {
+        self.timers.timer(home, deadline, wait)
     }
 
     /// Wakes what is due, without waiting. False: it has done nothing, because another thread waits or is at it, or was a moment ago.
     ///
     /// Calls `call` if a thread wanted to wait meanwhile and sleeps elsewhere now: it has to be woken.
     pub(crate) fn turn(&self, call: &mut dyn FnMut()) -> bool {
-        let now = clock::now().saturating_duration_since(self.started).as_nanos() as u64;
+        let now = machine::now().saturating_duration_since(self.started).as_nanos() as u64;
         // Ordering: Relaxed; at worst there is a turn more.
         if now.saturating_sub(self.turned.load(Ordering::Relaxed)) < TURN_INTERVAL.as_nanos() as u64 {
             return false;
@@ -157,15 +165,9 @@ impl Driver {
         let Some(mut waiter) = self.post.try_wait() else {
             return false;
         };
-        let limit = match (begin(), &self.timers) {
-            (false, _) => Some(Duration::ZERO),
-            (true, None) => None,
-            (true, Some(timers)) => timers.begin_wait(clock::now()),
-        };
+        let limit = if begin() { self.timers.begin_wait() } else { Some(Duration::ZERO) };
         self.poll(&mut waiter, limit);
-        if let Some(timers) = &self.timers {
-            timers.end_wait();
-        }
+        self.timers.end_wait();
         let woken = self.collect(&mut waiter);
         self.post.end_wait(waiter);
         self.wake(woken);
@@ -174,12 +176,7 @@ impl Driver {
 
     /// Ends a `wait`, or the next one.
     pub(crate) fn interrupt(&self) {
-        #[cfg(feature = "net")]
-        if let Some(reactor) = &self.reactor {
-            return reactor.interrupt();
-        }
-        *self.bell.rung.lock() = true;
-        self.bell.ring.notify_one();
+        self.bell.ring();
     }
 
     fn poll(&self, waiter: &mut Waiter, limit: Option<Duration>) {
@@ -193,9 +190,7 @@ impl Driver {
 
     /// Adds the timers that are due, and takes the whole list.
     fn collect(&self, waiter: &mut Waiter) -> Vec<Waker> {
-        if let Some(timers) = &self.timers {
-            timers.fire(clock::now(), &mut waiter.woken);
-        }
+        self.timers.fire(&mut waiter.woken);
         if waiter.woken.is_empty() {
             // As mostly, and then without the lock.
             return Vec::new();
@@ -215,75 +210,11 @@ impl Driver {
     /// Tells whoever still waits for a socket or a timer that nobody will serve it any more.
     pub(crate) fn shut_down(&self) {
         let mut woken = Vec::new();
-        if let Some(timers) = &self.timers {
-            timers.shut_down(&mut woken);
-        }
+        self.timers.shut_down(&mut woken);
         #[cfg(feature = "net")]
         if let Some(reactor) = &self.reactor {
             reactor.shut_down(&mut woken);
         }
         woken.into_iter().for_each(wake_contained);
-    }
-}
-
-/// A timer of a driver. Disarmed when dropped.
-#[cfg(feature = "time")]
-#[derive(Debug)]
-pub(crate) struct Timer {
-    driver: Arc<Driver>,
-    entry: timers::Entry,
-}
-
-#[cfg(feature = "time")]
-fn of(driver: &Driver) -> &Timers {
-    driver.timers.as_ref().expect("a timer is made by a driver that has timers")
-}
-
-#[cfg(feature = "time")]
-impl Timer {
-    /// Wakes `waker`, and no other, at the deadline.
-    ///
-    /// # Panics
-    ///
-    /// If the driver has shut down, because nobody would ever wake it.
-    #[track_caller]
-    pub(crate) fn arm(&mut self, waker: &Waker) {
-        let timers = of(&self.driver);
-        if self.entry.arm(timers, waker) {
-            self.driver.interrupt();
-        }
-        assert!(!timers.is_shut_down(), "the runtime of this timer has shut down: nobody would ever wake its task");
-    }
-
-    /// Another deadline, for which the timer has to be armed again.
-    pub(crate) fn reset(&mut self, deadline: Instant) {
-        let timers = of(&self.driver);
-        self.entry.reset(timers, deadline);
-    }
-}
-
-#[cfg(feature = "time")]
-impl Drop for Timer {
-    fn drop(&mut self) {
-        let timers = of(&self.driver);
-        self.entry.disarm(timers);
-    }
-}
-
-impl Bell {
-    fn wait(&self, limit: Option<Duration>) {
-        let mut rung = self.rung.lock();
-        let deadline = limit.map(|limit| clock::now() + limit);
-        while !*rung {
-            match deadline {
-                None => self.ring.wait(&mut rung),
-                Some(deadline) => {
-                    if self.ring.wait_until(&mut rung, deadline).timed_out() {
-                        break;
-                    }
-                }
-            }
-        }
-        *rung = false;
     }
 }

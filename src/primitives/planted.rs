@@ -44,6 +44,18 @@ pub(crate) enum Step {
     /// The thread about to wait fences between announcing until when and its last look at the deadlines (timers).
     #[cfg(feature = "time")]
     WaiterFences,
+    /// The owner of a timer acquires what the wheel wrote before it fired (timers).
+    #[cfg(feature = "time")]
+    OwnerAcquires,
+    /// A timer that fires is given up with all that was written to it (timers).
+    #[cfg(feature = "time")]
+    FireReleases,
+    /// A timer fires only if it has not been postponed meanwhile (timers).
+    #[cfg(feature = "time")]
+    FireCompares,
+    /// The owner of an armed timer looks again under the lock before taking it out (timers).
+    #[cfg(feature = "time")]
+    OwnerLooksAgain,
     /// The monitor fences between its verdict on a poll and its look whether that poll has ended (verdicts).
     VerdictFences,
     /// The monitor fences between saying that it sleeps and its look whether somebody is at work (vigil).

@@ -5,14 +5,14 @@ use super::threads::Threads;
 use super::{RuntimeMetrics, block_on};
 use crate::blocking::Pool;
 use crate::driver::Driver;
+#[cfg(feature = "time")]
+use crate::primitives::clock::Time;
 use crate::scheduler::Shared;
 use crate::task::{JoinHandle, Meta};
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
-#[cfg(feature = "time")]
-use std::time::Instant;
 
 /// A reference to a runtime: spawns onto it, enters it, and tells how it is doing.
 ///
@@ -214,11 +214,12 @@ impl Handle {
         }
     }
 
-    /// A timer of the current runtime, not yet armed.
+    /// A timer of the current runtime, not yet armed; see `Driver::timer`.
     #[cfg(feature = "time")]
     #[track_caller]
-    pub(crate) fn current_timer(deadline: Instant) -> crate::driver::Timer {
-        let timer = Handle::with_current(|inner| inner.driver.timer(inner.scheduler.shard(), deadline));
+    #[inline]
+    pub(crate) fn current_timer(deadline: Time, wait: Option<u64>) -> crate::driver::Timer {
+        let timer = Handle::with_current(|inner| inner.driver.timer(crate::scheduler::home(), deadline, wait));
         match timer {
             Some(timer) => timer,
             None => panic!("this runtime has no timers: call `enable_time` or `enable_all` on its builder"),

@@ -31,9 +31,17 @@ pub(super) fn with<R>(scheduler: *const Shared, f: impl FnOnce(Option<&Worker>) 
 }
 
 /// Runs `f` with this thread's worker, whatever its scheduler.
+#[inline]
 pub(super) fn with_any<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     // SAFETY: `enter` set the pointer to a worker that it borrows until it resets the pointer, on this thread.
     f(unsafe { CURRENT.get().as_ref() })
+}
+
+/// Where this thread's worker is at home, whatever its scheduler.
+#[cfg(feature = "time")]
+#[inline]
+pub(crate) fn home() -> Option<usize> {
+    with_any(|worker| worker.map(Worker::home))
 }
 
 /// Makes `worker` this thread's worker until the guard is dropped.

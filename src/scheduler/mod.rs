@@ -32,6 +32,8 @@ mod sleep;
 mod worker;
 
 pub(crate) use counters::Counters;
+#[cfg(feature = "time")]
+pub(crate) use current::home;
 pub(crate) use current::set_answers;
 pub(crate) use monitor::Tuning;
 pub use monitor::{Stall, StallCause, StallSite};
@@ -179,12 +181,6 @@ impl Shared {
             }
         });
         handle
-    }
-
-    /// A number for this thread's timers: its worker's, or a larger one.
-    #[cfg(feature = "time")]
-    pub(crate) fn shard(&self) -> usize {
-        current::with(self, |worker| worker.map_or(self.workers, Worker::home))
     }
 
     fn foreign_shard(&self) -> usize {

@@ -46,6 +46,20 @@ impl Drop for Scope {
     }
 }
 
+/// Whether something is left of the budget of this poll.
+#[cfg(feature = "time")]
+#[inline]
+pub(crate) fn has_remaining() -> bool {
+    LEFT.get() > 0
+}
+
+/// Draws one unit if there is one, without asking first.
+#[cfg(feature = "time")]
+#[inline]
+pub(crate) fn draw() {
+    Progress(()).made();
+}
+
 /// `Pending` if the budget of this poll is used up; the task has been woken then.
 #[inline]
 pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<Progress> {

@@ -1,6 +1,6 @@
 //! A point in time.
 
-use crate::primitives::clock;
+use crate::primitives::clock::{Time, nanoseconds};
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
@@ -15,40 +15,41 @@ use std::time::Duration;
 /// assert!(start.elapsed() < Duration::from_secs(1));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(std::time::Instant);
+pub struct Instant(Time);
 
-/// Farther than this nobody waits, and every system's clock can still represent it.
-const FAR: Duration = Duration::from_secs(86400 * 365 * 30);
+/// Farther than this nobody waits.
+const FAR: u64 = 86400 * 365 * 30 * 1_000_000_000;
 
 impl Instant {
     /// Now.
+    #[inline]
     pub fn now() -> Instant {
-        Instant(clock::now())
+        Instant(Time::now())
     }
 
-    /// From the standard library's.
+    /// From the standard library's. One that is over a century away is taken as the farthest there is.
     pub fn from_std(std: std::time::Instant) -> Instant {
-        Instant(std)
+        Instant(Time::from_std(std))
     }
 
     /// Into the standard library's.
     pub fn into_std(self) -> std::time::Instant {
-        self.0
+        self.0.into_std()
     }
 
     /// How long after `earlier` this is; zero if it is not.
     pub fn duration_since(&self, earlier: Instant) -> Duration {
-        self.0.saturating_duration_since(earlier.0)
+        self.0.saturating_since(earlier.0)
     }
 
     /// How long after `earlier` this is; `None` if it is not.
     pub fn checked_duration_since(&self, earlier: Instant) -> Option<Duration> {
-        self.0.checked_duration_since(earlier.0)
+        (*self >= earlier).then(|| self.duration_since(earlier))
     }
 
     /// How long after `earlier` this is; zero if it is not.
     pub fn saturating_duration_since(&self, earlier: Instant) -> Duration {
-        self.0.saturating_duration_since(earlier.0)
+        self.duration_since(earlier)
     }
 
     /// How long ago this was; zero if it is to come.
@@ -56,7 +57,8 @@ impl Instant {
         Instant::now().duration_since(*self)
     }
 
-    /// `duration` later; `None` if that cannot be represented.
+    /// `duration` later; `None` if that cannot be represented, which is some centuries from now.
+    #[inline]
     pub fn checked_add(&self, duration: Duration) -> Option<Instant> {
         self.0.checked_add(duration).map(Instant)
     }
@@ -68,31 +70,46 @@ impl Instant {
 
     /// `duration` later, or farther than anybody waits.
     pub(super) fn later(self, duration: Duration) -> Instant {
-        self.checked_add(duration).unwrap_or_else(|| Instant(self.0 + FAR))
+        Instant(Time(self.0.0.saturating_add(nanoseconds(duration).unwrap_or(FAR))))
+    }
+
+    /// `duration` from now, or farther than anybody waits; and how many nanoseconds that is.
+    #[inline]
+    pub(super) fn in_time(duration: Duration) -> (Instant, u64) {
+        let wait = nanoseconds(duration).unwrap_or(FAR);
+        // The sum fits, because a clock that runs since some time of the machine has not run for a century.
+        (Instant(Time(Time::now().0 + wait)), wait)
+    }
+
+    #[inline]
+    pub(super) fn time(self) -> Time {
+        self.0
     }
 }
 
 impl From<std::time::Instant> for Instant {
     fn from(std: std::time::Instant) -> Instant {
-        Instant(std)
+        Instant::from_std(std)
     }
 }
 
 impl From<Instant> for std::time::Instant {
     fn from(instant: Instant) -> std::time::Instant {
-        instant.0
+        instant.into_std()
     }
 }
 
 impl Add<Duration> for Instant {
     type Output = Instant;
 
+    #[track_caller]
     fn add(self, duration: Duration) -> Instant {
-        Instant(self.0 + duration)
+        self.checked_add(duration).expect("overflow when adding a duration to an instant")
     }
 }
 
 impl AddAssign<Duration> for Instant {
+    #[track_caller]
     fn add_assign(&mut self, duration: Duration) {
         *self = *self + duration;
     }
@@ -109,12 +126,14 @@ impl Sub for Instant {
 impl Sub<Duration> for Instant {
     type Output = Instant;
 
+    #[track_caller]
     fn sub(self, duration: Duration) -> Instant {
-        Instant(self.0 - duration)
+        self.checked_sub(duration).expect("overflow when subtracting a duration from an instant")
     }
 }
 
 impl SubAssign<Duration> for Instant {
+    #[track_caller]
     fn sub_assign(&mut self, duration: Duration) {
         *self = *self - duration;
     }
@@ -122,6 +141,6 @@ impl SubAssign<Duration> for Instant {
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.into_std().fmt(f)
     }
 }

@@ -29,7 +29,7 @@ use std::time::Duration;
 /// If this thread is in no runtime, or in one without timers.
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep::new(Instant::now().later(duration))
+    Sleep::after(duration)
 }
 
 /// Waits until `deadline`. One that has passed completes at once.
@@ -43,24 +43,42 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// If this thread is in no runtime, or in one without timers.
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::new(deadline)
+    Sleep::until(deadline)
 }
 
 pin_project! {
     /// The future of [`sleep`] and [`sleep_until`]. Not `Unpin`: pin it, with `std::pin::pin!` for example, to await it more
     /// than once or to reset it.
     #[must_use = "a sleep does nothing until it is awaited"]
-    #[project(!Unpin)]
     pub struct Sleep {
         deadline: Instant,
+        #[pin]
         timer: Timer,
     }
 }
 
 impl Sleep {
     #[track_caller]
-    pub(super) fn new(deadline: Instant) -> Self {
-        Sleep { deadline, timer: Handle::current_timer(deadline.into_std()) }
+    #[inline]
+    pub(super) fn after(duration: Duration) -> Self {
+        let (deadline, wait) = Instant::in_time(duration);
+        Sleep { deadline, timer: Handle::current_timer(deadline.time(), Some(wait)) }
+    }
+
+    #[track_caller]
+    #[inline]
+    pub(super) fn until(deadline: Instant) -> Self {
+        Sleep { deadline, timer: Handle::current_timer(deadline.time(), None) }
+    }
+
+    /// As `poll`, whether or not the task may make progress in this poll.
+    #[track_caller]
+    #[inline]
+    pub(super) fn poll_unasked(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        ready!(this.timer.poll(this.deadline.time(), cx.waker()));
+        budget::draw();
+        Poll::Ready(())
     }
 
     /// When this completes.
@@ -73,12 +91,14 @@ impl Sleep {
         Instant::now() >= self.deadline
     }
 
-    /// Gives this another deadline, whether or not it has completed. A task that waits for it must poll it again to be
-    /// woken at the new one.
+    /// Gives this another deadline, whether or not it has completed. A task that waits for it is woken at the new one; but if it
+    /// has completed, it must be polled again first.
+    ///
+    /// A deadline that is later than before costs no more than a store.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.project();
         *this.deadline = deadline;
-        this.timer.reset(deadline.into_std());
+        this.timer.reset(deadline.time());
     }
 }
 
@@ -86,13 +106,8 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let progress = ready!(budget::poll_proceed(cx));
-        if self.is_elapsed() {
-            progress.made();
-            return Poll::Ready(());
-        }
-        self.project().timer.arm(cx.waker());
-        Poll::Pending
+        let _progress = ready!(budget::poll_proceed(cx));
+        self.poll_unasked(cx)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A future that gives up at a deadline.
 
 use super::{Instant, Sleep};
+use crate::task::budget;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -33,7 +34,7 @@ use std::time::Duration;
 /// If this thread is in no runtime, or in one without timers.
 #[track_caller]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    timeout_at(Instant::now().later(duration), future)
+    Timeout { future: future.into_future(), sleep: Sleep::after(duration) }
 }
 
 /// Awaits `future` until `deadline` at the latest; see [`timeout`].
@@ -43,7 +44,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 /// If this thread is in no runtime, or in one without timers.
 #[track_caller]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: future.into_future(), sleep: Sleep::new(deadline) }
+    Timeout { future: future.into_future(), sleep: Sleep::until(deadline) }
 }
 
 pin_project! {
@@ -80,10 +81,13 @@ impl<F: Future> Future for Timeout<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let had_budget = budget::has_remaining();
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        this.sleep.poll(cx).map(|()| Err(Elapsed(())))
+        // A future that uses up the budget again and again must not keep the time from being looked at.
+        let elapsed = if had_budget { this.sleep.poll_unasked(cx) } else { this.sleep.poll(cx) };
+        elapsed.map(|()| Err(Elapsed(())))
     }
 }
 

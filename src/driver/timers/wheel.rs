@@ -1,0 +1,327 @@
+//! A hierarchical timing wheel: timers by deadline, put in and taken out in constant time.
+//!
+//! The scheme is Varghese and Lauck's ("Hashed and Hierarchical Timing Wheels", SOSP 1987, scheme 7). A deadline is a number of
+//! eleven digits to the base 64, in nanoseconds, and so is `elapsed`, the time up to which everything has been taken out. A timer lies on the
+//! level of the highest digit in which the two differ, in the slot of its own digit there:
+//!
+//! - On one level, then, slots are in the order of time, and all that lies on a level is due before what lies on a higher one. The
+//!   first slot with a timer on the lowest level that has one is the next.
+//! - Once the time of a slot has come, it is *opened*: its timers become *pending*, `elapsed` becomes the slot's beginning, and each pending
+//!   timer is fired if it is due then, or is put into a slot of a lower level. So they fire in the order of their deadlines. A timer moves down ten
+//!   times at most, and only if nobody takes it out before; most timers are.
+//! - Pending timers come before all slots. Opening and firing may stop between any two of them, so that a slot with a million timers holds
+//!   up nobody.
+//!
+//! A timer that was *postponed* stays where it is, and is put where it belongs when its slot is opened or searched. A timer that is taken out only
+//! leaves its list: whether a slot is empty shows when it is looked for.
+
+use super::list::{Entry, Node};
+use super::word::Fire;
+use std::fmt;
+use std::ptr::NonNull;
+use std::task::Waker;
+
+/// Bits of a digit: a level's slots fit one word.
+const DIGIT: u32 = 6;
+const SLOTS: usize = 1 << DIGIT;
+/// Enough digits for 64 bits.
+const LEVELS: usize = u64::BITS.div_ceil(DIGIT) as usize;
+/// The place of what is pending, after all slots.
+const PENDING: usize = LEVELS * SLOTS;
+
+/// How many timers of a slot are looked at to find the earliest. With fewer a thread may wake for nothing before it is due; more take longer
+/// under the lock.
+const LOOK_AT: usize = 32;
+
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// See the module's page.
+pub(super) struct Wheel {
+    /// When the wheel is closed, the end of time: nothing is armed then, and this is what the hot path looks at anyway.
+    elapsed: u64,
+    /// The slots that may have timers, a bit each, by level.
+    used: [u64; LEVELS],
+    /// Each slot's timers, level by level, and what is pending.
+    lists: Box<[Node; PENDING + 1]>,
+}
+
+// SAFETY: the entries that it points to are `Send` and `Sync`, and its own by what `insert` demands; the heads are its own.
+unsafe impl Send for Wheel {}
+
+impl Wheel {
+    pub(super) fn new(now: u64) -> Self {
+        let lists: Box<[Node; PENDING + 1]> = Box::new(std::array::from_fn(|_| Node::new()));
+        for head in &*lists {
+            // SAFETY: it stays in its box, which is dropped with the wheel; entries that are armed keep that alive.
+            unsafe { head.become_head() };
+        }
+        Wheel { elapsed: now, used: [0; LEVELS], lists }
+    }
+
+    /// The time up to which everything has been taken out.
+    #[inline]
+    pub(super) fn elapsed(&self) -> u64 {
+        self.elapsed
+    }
+
+    /// Whether nobody serves this wheel any more. All time has elapsed then.
+    pub(super) fn is_closed(&self) -> bool {
+        self.elapsed == NEVER
+    }
+
+    /// Puts in a timer. It wakes `waker` at `deadline`.
+    ///
+    /// # Safety
+    ///
+    /// The entry is not armed, the caller owns it, it stays where it is until it was taken out of this wheel, and the wheel is not dropped before.
+    #[inline]
+    pub(super) unsafe fn insert(&mut self, entry: &Entry, deadline: u64, waker: Waker) {
+        // SAFETY: the entry is not armed, so it has none, and its owner calls.
+        unsafe { entry.put_waker(waker) };
+        entry.word.arm(deadline);
+        // SAFETY: it is live and in no list, and stays live, as the caller promises.
+        unsafe { self.link(NonNull::from(entry), deadline) };
+    }
+
+    /// Takes out a timer, and returns its waker.
+    ///
+    /// # Safety
+    ///
+    /// The entry is in this wheel.
+    pub(super) unsafe fn remove(&mut self, entry: &Entry) -> Waker {
+        // SAFETY: as the caller promises.
+        let waker = unsafe { self.remove_for_good(entry) };
+        entry.word.rest();
+        waker
+    }
+
+    /// As `remove`, of a timer that is being dropped: its word is left as it is.
+    ///
+    /// # Safety
+    ///
+    /// The entry is in this wheel, and is not used any more.
+    #[inline]
+    pub(super) unsafe fn remove_for_good(&mut self, entry: &Entry) -> Waker {
+        // SAFETY: as the caller promises.
+        unsafe { Entry::leave(NonNull::from(entry)) };
+        // SAFETY: it has one, and is out of the wheel.
+        unsafe { entry.take_waker() }
+    }
+
+    /// Gives a timer another deadline.
+    ///
+    /// # Safety
+    ///
+    /// The entry is in this wheel.
+    pub(super) unsafe fn move_to(&mut self, entry: &Entry, deadline: u64) {
+        // SAFETY: as the caller promises.
+        unsafe { Entry::leave(NonNull::from(entry)) };
+        entry.word.arm(deadline);
+        // SAFETY: it is live and has just been taken out, and stays live while it is in the wheel.
+        unsafe { self.link(NonNull::from(entry), deadline) };
+    }
+
+    /// Whether a timer wakes `waker` already.
+    ///
+    /// # Safety
+    ///
+    /// The entry is in this wheel.
+    pub(super) unsafe fn will_wake(&mut self, entry: &Entry, waker: &Waker) -> bool {
+        // SAFETY: this has the wheel that the entry is in.
+        unsafe { entry.will_wake(waker) }
+    }
+
+    /// Gives a timer another waker. Returns the one before.
+    ///
+    /// # Safety
+    ///
+    /// The entry is in this wheel.
+    pub(super) unsafe fn replace_waker(&mut self, entry: &Entry, waker: Waker) -> Waker {
+        // SAFETY: this has the wheel that the entry is in.
+        let before = unsafe { entry.take_waker() };
+        // SAFETY: as above, and it has none now.
+        unsafe { entry.put_waker(waker) };
+        before
+    }
+
+    /// Fires what is due at `now`, and moves its wakers to `fired`. Each timer that is touched draws one of `allowed`; if that runs out,
+    /// [`next`](Self::next) is due already.
+    pub(super) fn advance(&mut self, now: u64, allowed: &mut usize, fired: &mut Vec<Waker>) {
+        // Up to when pending timers fire.
+        let mut until = self.elapsed;
+        loop {
+            while let Some(entry) = self.first_of(PENDING) {
+                if *allowed == 0 {
+                    return;
+                }
+                *allowed -= 1;
+                // SAFETY: it is in a list of this wheel.
+                fired.extend(unsafe { self.fire(entry, until) });
+            }
+            match self.first() {
+                Some((place, begin)) if begin <= now => until = self.open(place, begin).min(now),
+                _ => break,
+            }
+        }
+        // No slot begins before. Above the digit of its level, `now` is as `elapsed` was, so each timer lies where it belongs.
+        self.elapsed = self.elapsed.max(now);
+    }
+
+    /// When [`advance`](Self::advance) is to be called next: never later than the first timer is due, and earlier only if many are due
+    /// about then.
+    pub(super) fn next(&mut self) -> u64 {
+        let mut allowed = LOOK_AT;
+        loop {
+            let pending = self.first_of(PENDING).map(|_| (PENDING, self.elapsed));
+            let Some((place, begin)) = pending.or_else(|| self.first()) else {
+                return NEVER;
+            };
+            match self.earliest(place, begin, &mut allowed) {
+                Earliest::At(deadline) => return deadline,
+                Earliest::Moved => {}
+                Earliest::Unknown => return begin.max(self.elapsed),
+            }
+        }
+    }
+
+    /// Takes out all timers for good, and moves their wakers to `woken`.
+    pub(super) fn close(&mut self, woken: &mut Vec<Waker>) {
+        self.elapsed = NEVER;
+        for place in 0..=PENDING {
+            while let Some(entry) = self.first_of(place) {
+                // SAFETY: it is in a list of this wheel.
+                unsafe { Entry::leave(entry) };
+                // SAFETY: it is live until its word says that it was closed.
+                let entry = unsafe { entry.as_ref() };
+                // SAFETY: this has the wheel that the entry is in.
+                woken.push(unsafe { entry.take_waker() });
+                entry.word.close();
+            }
+        }
+    }
+
+    /// Fires a timer that is due at `until`, and returns its waker; or puts it where it belongs.
+    ///
+    /// # Safety
+    ///
+    /// The entry is in this wheel.
+    unsafe fn fire(&mut self, entry: NonNull<Entry>, until: u64) -> Option<Waker> {
+        // SAFETY: as the caller promises.
+        unsafe { Entry::leave(entry) };
+        // SAFETY: it is live until its word says that it has fired.
+        let timer = unsafe { entry.as_ref() };
+        // SAFETY: this has the wheel that the entry is in. The waker first, because with `fire` the entry may be gone.
+        let waker = unsafe { timer.take_waker() };
+        let Fire::Later(deadline) = timer.word.fire(until) else {
+            return Some(waker);
+        };
+        // SAFETY: it is armed still, so this has it, and without a waker.
+        unsafe { timer.put_waker(waker) };
+        // SAFETY: it is live and has been taken out, and stays live while it is armed.
+        unsafe { self.link(entry, deadline) };
+        None
+    }
+
+    fn first_of(&self, place: usize) -> Option<NonNull<Entry>> {
+        // SAFETY: they are heads, and whoever has the wheel holds its lock.
+        unsafe { self.lists[place].first() }
+    }
+
+    /// The earliest timer of a list that has one.
+    fn earliest(&mut self, place: usize, begin: u64, allowed: &mut usize) -> Earliest {
+        let end = begin | low_digits(place);
+        let mut earliest = NEVER;
+        let mut at = self.first_of(place);
+        while let Some(entry) = at {
+            let Some(left) = allowed.checked_sub(1) else {
+                return Earliest::Unknown;
+            };
+            *allowed = left;
+            // SAFETY: what is in a list is live.
+            let deadline = unsafe { entry.as_ref() }.word.deadline();
+            if deadline > end {
+                // It was postponed.
+                // SAFETY: it is in this wheel.
+                unsafe { Entry::leave(entry) };
+                // SAFETY: it is live and has just been taken out, and stays live while it is armed.
+                unsafe { self.link(entry, deadline) };
+                return Earliest::Moved;
+            }
+            earliest = earliest.min(deadline);
+            // SAFETY: it is in the list of this head.
+            at = unsafe { self.lists[place].after(entry) };
+        }
+        Earliest::At(earliest)
+    }
+
+    /// The first slot that has a timer, and when it begins.
+    fn first(&mut self) -> Option<(usize, u64)> {
+        for level in 0..LEVELS {
+            while self.used[level] != 0 {
+                let slot = self.used[level].trailing_zeros() as usize;
+                let place = level * SLOTS + slot;
+                if self.first_of(place).is_none() {
+                    self.used[level] &= self.used[level] - 1;
+                    continue;
+                }
+                let shift = level as u32 * DIGIT;
+                // The highest digit is cut off by the width of the word.
+                let above = u64::MAX.checked_shl(shift + DIGIT).unwrap_or(0);
+                return Some((place, self.elapsed & above | (slot as u64) << shift));
+            }
+        }
+        None
+    }
+
+    /// Makes the timers of the first slot pending. None is before. Returns up to when they may fire without being put into lower levels.
+    fn open(&mut self, place: usize, begin: u64) -> u64 {
+        let (slot, pending) = (&self.lists[place], &self.lists[PENDING]);
+        // SAFETY: they are heads, and whoever has the wheel holds its lock.
+        unsafe { slot.append_to(pending) };
+        self.elapsed = self.elapsed.max(begin);
+        // SAFETY: as above, and the entry is in that list.
+        let second = self.first_of(PENDING).and_then(|first| unsafe { pending.after(first) });
+        // What is not in the slot comes after it. So one timer alone is the first of all.
+        if second.is_none() { begin | low_digits(place) } else { self.elapsed }
+    }
+
+    /// Puts an entry where it belongs.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Node::push`] with the entry.
+    #[inline]
+    unsafe fn link(&mut self, entry: NonNull<Entry>, deadline: u64) {
+        let mut place = PENDING;
+        if deadline > self.elapsed {
+            // As `ilog2`, with an instruction less.
+            let highest = (u64::BITS - 1) ^ (self.elapsed ^ deadline).leading_zeros();
+            let level = highest / DIGIT;
+            let slot = (deadline >> (level * DIGIT)) as usize % SLOTS;
+            place = level as usize * SLOTS + slot;
+            self.used[level as usize] |= 1 << slot;
+        }
+        // SAFETY: a head, whose lock the caller holds; the entry is as the caller promises.
+        unsafe { self.lists[place].push(entry) };
+    }
+}
+
+/// All bits of the digits below the level of a slot; none for what is pending.
+fn low_digits(place: usize) -> u64 {
+    if place == PENDING { 0 } else { (1 << (place / SLOTS * DIGIT as usize)) - 1 }
+}
+
+/// What a search for the earliest timer of a list came to.
+enum Earliest {
+    At(u64),
+    /// It met one that did not belong there, and has moved it.
+    Moved,
+    /// There are too many.
+    Unknown,
+}
+
+impl fmt::Debug for Wheel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wheel").field("elapsed", &self.elapsed).finish_non_exhaustive()
+    }
+}
