@@ -25,6 +25,8 @@ pub(crate) mod contain;
 pub(crate) mod counted;
 pub(crate) mod deque;
 pub(crate) mod planted;
+#[cfg(feature = "time")]
+mod prefetch;
 pub(crate) mod random;
 mod sync;
 
@@ -65,4 +67,6 @@ pub(crate) mod plain {
 }
 
 pub(crate) use crossbeam_utils::CachePadded;
+#[cfg(feature = "time")]
+pub(crate) use prefetch::prefetch;
 pub(crate) use std::thread;

@@ -17,6 +17,7 @@
 
 use super::list::{Entry, Node};
 use super::word::Fire;
+use crate::primitives::prefetch;
 use std::fmt;
 use std::ptr::NonNull;
 use std::task::Waker;
@@ -31,7 +32,7 @@ const PENDING: usize = LEVELS * SLOTS;
 
 /// How many timers of a slot are looked at to find the earliest. With fewer a thread may wake for nothing before it is due; more take longer
 /// under the lock.
-const LOOK_AT: usize = 32;
+const LOOK_AT: usize = 8;
 
 pub(super) const NEVER: u64 = u64::MAX;
 
@@ -155,6 +156,10 @@ impl Wheel {
                     return;
                 }
                 *allowed -= 1;
+                // SAFETY: it is in that list.
+                if let Some(after) = unsafe { self.lists[PENDING].after(entry) } {
+                    prefetch(after.as_ptr());
+                }
                 // SAFETY: it is in a list of this wheel.
                 fired.extend(unsafe { self.fire(entry, until) });
             }
@@ -213,6 +218,8 @@ impl Wheel {
         // SAFETY: this has the wheel that the entry is in. The waker first, because with `fire` the entry may be gone.
         let waker = unsafe { timer.take_waker() };
         let Fire::Later(deadline) = timer.word.fire(until) else {
+            // Soon to be woken.
+            prefetch(waker.data());
             return Some(waker);
         };
         // SAFETY: it is armed still, so this has it, and without a waker.
