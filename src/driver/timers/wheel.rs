@@ -25,8 +25,10 @@ use std::task::Waker;
 /// Bits of a digit: a level's slots fit one word.
 const DIGIT: u32 = 6;
 const SLOTS: usize = 1 << DIGIT;
+/// So many bits less has the lowest digit.
+const OFFSET: u32 = 4;
 /// Enough digits for 64 bits.
-const LEVELS: usize = u64::BITS.div_ceil(DIGIT) as usize;
+const LEVELS: usize = (u64::BITS + OFFSET).div_ceil(DIGIT) as usize;
 /// The place of what is pending, after all slots.
 const PENDING: usize = LEVELS * SLOTS;
 
@@ -271,7 +273,7 @@ impl Wheel {
                     self.used[level] &= self.used[level] - 1;
                     continue;
                 }
-                let shift = level as u32 * DIGIT;
+                let shift = shift(level as u32);
                 // The highest digit is cut off by the width of the word.
                 let above = u64::MAX.checked_shl(shift + DIGIT).unwrap_or(0);
                 return Some((place, self.elapsed & above | (slot as u64) << shift));
@@ -303,8 +305,8 @@ impl Wheel {
         if deadline > self.elapsed {
             // As `ilog2`, with an instruction less.
             let highest = (u64::BITS - 1) ^ (self.elapsed ^ deadline).leading_zeros();
-            let level = highest / DIGIT;
-            let slot = (deadline >> (level * DIGIT)) as usize % SLOTS;
+            let level = (highest + OFFSET) / DIGIT;
+            let slot = (deadline >> shift(level)) as usize % SLOTS;
             place = level as usize * SLOTS + slot;
             self.used[level as usize] |= 1 << slot;
         }
@@ -313,9 +315,15 @@ impl Wheel {
     }
 }
 
+/// Where a level's digit is.
+#[inline]
+fn shift(level: u32) -> u32 {
+    (level * DIGIT).saturating_sub(OFFSET)
+}
+
 /// All bits of the digits below the level of a slot; none for what is pending.
 fn low_digits(place: usize) -> u64 {
-    if place == PENDING { 0 } else { (1 << (place / SLOTS * DIGIT as usize)) - 1 }
+    if place == PENDING { 0 } else { (1 << shift((place / SLOTS) as u32)) - 1 }
 }
 
 /// What a search for the earliest timer of a list came to.
