@@ -9,6 +9,9 @@
 //! less than [`WORTH`], then the next time it finds work elsewhere it takes a nap first, twice as long each time, up to
 //! [`LONGEST`], and takes no more than a [`PROBE`]. Taking what was worth its while makes it eager again.
 //!
+//! Appetite does not matter for what lies behind a worker that is stuck in a poll, nor for a queue that is so long that its tasks have left the
+//! owner's cache.
+//!
 //! A worker that naps counts as searching, so nobody is woken to do what it does not want. That holds up a task for no longer
 //! than the nap, and only where tasks have been tiny until now.
 
@@ -26,8 +29,6 @@ const SHORTEST: Duration = Duration::from_micros(16);
 const LONGEST: Duration = Duration::from_micros(64);
 /// Tasks to take after a nap: enough to learn whether it is worth it now.
 const PROBE: usize = 8;
-/// Tasks to take when eager; the other limit is half of the queue.
-const BATCH: usize = 32;
 /// Pauses of the processor in a rest, about a third of a microsecond.
 const PAUSES: u32 = 32;
 /// Rests between two passes, when tasks are short. With a third of it, a fast worker still takes them almost one by one; with
@@ -43,6 +44,9 @@ pub(super) struct Appetite {
 }
 
 impl Appetite {
+    /// Tasks to take when eager; the other limit is half of the queue.
+    pub(super) const BATCH: usize = 32;
+
     /// The worker takes so many tasks, and has nothing else to run. The time since it last did so tells how long those
     /// tasks took, at the most.
     pub(super) fn took(&self, tasks: usize) {
@@ -70,7 +74,7 @@ impl Appetite {
 
     /// How many tasks to take from a deque.
     pub(super) fn limit(&self) -> usize {
-        if self.is_eager() { BATCH } else { PROBE }
+        if self.is_eager() { Self::BATCH } else { PROBE }
     }
 
     /// Leaves work to others for a while, unless eager.
@@ -113,7 +117,7 @@ mod tests {
         }
         assert_eq!(appetite.nap.get(), LONGEST);
         appetite.learn((start, 10), start + 10 * WORTH);
-        assert_eq!((appetite.is_eager(), appetite.limit()), (true, BATCH));
+        assert_eq!((appetite.is_eager(), appetite.limit()), (true, Appetite::BATCH));
     }
 
     #[test]
