@@ -5,7 +5,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::quote;
 use std::fmt::Display;
 use syn::{
-    Error, LitInt, LitStr, Path, Result, Token,
+    Error, LitBool, LitInt, LitStr, Path, Result, Token,
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser},
     punctuated::Punctuated,
@@ -22,6 +22,8 @@ pub(crate) struct Arguments {
     pub(crate) flavor: Flavor,
     /// At least 1, and only there if the flavor is [`Flavor::MultiThread`].
     pub(crate) worker_threads: Option<LitInt>,
+    /// Whether time stands still from the beginning; if there, and true, the flavor is [`Flavor::CurrentThread`].
+    pub(crate) start_paused: Option<LitBool>,
     /// The path of the runtime crate, if the user gave it.
     pub(crate) crate_path: Option<Path>,
 }
@@ -52,9 +54,25 @@ impl Arguments {
             ));
         }
 
+        if flavor == Flavor::MultiThread
+            && flavor_is_known
+            && given.start_paused.as_ref().is_some_and(LitBool::value)
+            && let Some(argument) = arguments.iter().find(|argument| argument.name == "start_paused")
+        {
+            errors.push(argument.error(
+                "`start_paused` needs a single thread, or nobody could say when nothing else can happen: \
+                 use `flavor = \"current_thread\"`, or remove `start_paused`",
+            ));
+        }
+
         match combine(errors) {
             Some(error) => Err(error),
-            None => Ok(Arguments { flavor, worker_threads: given.worker_threads, crate_path: given.crate_path }),
+            None => Ok(Arguments {
+                flavor,
+                worker_threads: given.worker_threads,
+                start_paused: given.start_paused,
+                crate_path: given.crate_path,
+            }),
         }
     }
 }
@@ -106,6 +124,7 @@ struct Given {
     names: Vec<String>,
     flavor: Option<Flavor>,
     worker_threads: Option<LitInt>,
+    start_paused: Option<LitBool>,
     crate_path: Option<Path>,
 }
 
@@ -120,8 +139,7 @@ impl Given {
             "worker_threads" => self.worker_threads = Some(worker_threads(argument)?),
             "crate" => self.crate_path = Some(crate_path(argument)?),
             "start_paused" => {
-                return Err(argument
-                    .error("`start_paused` is not supported yet, the clock cannot be paused: remove the argument"));
+                self.start_paused = Some(argument.value("`start_paused` is `true` or `false`")?);
             }
             "unhandled_panic" => {
                 return Err(argument.error(
@@ -132,7 +150,7 @@ impl Given {
             _ => {
                 return Err(Error::new(
                     argument.name.span(),
-                    format!("unknown argument `{name}`: use `flavor`, `worker_threads` or `crate`"),
+                    format!("unknown argument `{name}`: use `flavor`, `worker_threads`, `start_paused` or `crate`"),
                 ));
             }
         }
@@ -296,10 +314,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_yet_is_an_error_that_says_so() {
-        for source in ["start_paused = true", "unhandled_panic = \"shutdown_runtime\""] {
-            assert_error(source, "is not supported yet", source);
+    fn start_paused_is_read() {
+        for (source, expected) in
+            [("", None), ("start_paused = true", Some(true)), ("start_paused = false", Some(false))]
+        {
+            let arguments = parse(Attribute::Test, source).unwrap();
+            assert_eq!(arguments.start_paused.map(|paused| paused.value()), expected);
         }
+    }
+
+    #[test]
+    fn start_paused_with_several_threads_is_an_error_at_start_paused() {
+        let place = "start_paused = true";
+        assert_error(&format!("{place}, flavor = \"multi_thread\""), "use `flavor = \"current_thread\"`", place);
+        let errors = errors(Attribute::Main, place);
+        assert_eq!((errors.len(), errors[0].1.as_str()), (1, place));
+        assert!(parse(Attribute::Main, "start_paused = false").is_ok());
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_an_error_that_says_so() {
+        let source = "unhandled_panic = \"shutdown_runtime\"";
+        assert_error(source, "is not supported yet", source);
     }
 
     #[test]
@@ -311,8 +347,8 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_reported_at_once() {
-        let errors = errors(Attribute::Main, "flavor = \"x\", worker_threads = 0, start_paused = true, y = 1");
+        let errors = errors(Attribute::Main, "flavor = \"x\", worker_threads = 0, start_paused = 1, y = 1");
         let places: Vec<&str> = errors.iter().map(|(_, place)| place.as_str()).collect();
-        assert_eq!(places, ["\"x\"", "0", "start_paused = true", "y"]);
+        assert_eq!(places, ["\"x\"", "0", "1", "y"]);
     }
 }

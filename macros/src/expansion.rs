@@ -64,6 +64,7 @@ fn runner(attribute: Attribute, arguments: &Arguments, function: &AsyncFn) -> To
     };
     let worker_threads =
         arguments.worker_threads.as_ref().map(|number| quote_spanned!(span=> .worker_threads(#number)));
+    let start_paused = arguments.start_paused.as_ref().map(|paused| quote_spanned!(span=> .start_paused(#paused)));
     let (test, future) = match attribute {
         Attribute::Main => (None, quote_spanned!(span=> #nested_name())),
         // One type of future for all tests with one type of result: `block_on` is compiled once for them, not once
@@ -84,6 +85,7 @@ fn runner(attribute: Attribute, arguments: &Arguments, function: &AsyncFn) -> To
         #builder
             .enable_all()
             #worker_threads
+            #start_paused
             .build()
             .unwrap_or_else(|error| ::core::panic!("the runtime could not be built: {}", error))
             .block_on(#future)
@@ -180,6 +182,11 @@ mod tests {
     #[test]
     fn the_number_of_workers_is_passed_on() {
         assert_contains(&main("worker_threads = 3", "async fn f() {}"), ".enable_all().worker_threads(3).build()");
+    }
+
+    #[test]
+    fn that_time_starts_paused_is_passed_on() {
+        assert_contains(&test("start_paused = true", "async fn f() {}"), ".enable_all().start_paused(true).build()");
     }
 
     #[test]

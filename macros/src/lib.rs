@@ -25,6 +25,7 @@ use proc_macro::TokenStream;
 /// |---|---|---|
 /// | `flavor` | `"multi_thread"`: a pool of workers that steal from each other; `"current_thread"`: everything on the calling thread | `"multi_thread"` |
 /// | `worker_threads` | how many workers the pool has, at least 1; only for `"multi_thread"` | what `rt::runtime::Builder` chooses |
+/// | `start_paused` | whether time stands still from the beginning, see `rt::time::pause`; `true` only for `"current_thread"`, and with the feature `test-util` | `false` |
 /// | `crate` | the path of the runtime crate | the name the dependency has in `Cargo.toml` |
 ///
 /// # Examples
@@ -105,6 +106,7 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `flavor` | `"multi_thread"`: a pool of workers that steal from each other; `"current_thread"`: everything on the test's thread | `"current_thread"` |
 /// | `worker_threads` | how many workers the pool has, at least 1; only for `"multi_thread"` | what `rt::runtime::Builder` chooses |
+/// | `start_paused` | whether time stands still from the beginning, see `rt::time::pause`; `true` only for `"current_thread"`, and with the feature `test-util` | `false` |
 /// | `crate` | the path of the runtime crate | the name the dependency has in `Cargo.toml` |
 ///
 /// [`#[rt::main]`](macro@main) says how the crate is looked up.

@@ -24,7 +24,6 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// See the module's page.
-#[derive(Debug)]
 pub(crate) struct Pool {
     state: Mutex<State>,
     /// A closure was queued, or the pool was closed.
@@ -35,6 +34,17 @@ pub(crate) struct Pool {
     max_threads: usize,
     keep_alive: Duration,
     idle: AtomicUsize,
+    /// Called when the last closure that was there is done.
+    on_quiet: Option<OnQuiet>,
+}
+
+/// Called with the pool's lock held.
+pub(crate) type OnQuiet = Box<dyn Fn() + Send + Sync>;
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -89,8 +99,14 @@ impl Drop for Ended {
     }
 }
 
+impl State {
+    fn is_quiet(&self) -> bool {
+        self.queue.is_empty() && self.running.is_empty()
+    }
+}
+
 impl Pool {
-    pub(crate) fn new(max_threads: usize, keep_alive: Duration) -> Arc<Self> {
+    pub(crate) fn new(max_threads: usize, keep_alive: Duration, on_quiet: Option<OnQuiet>) -> Arc<Self> {
         Arc::new(Pool {
             state: Mutex::new(State::default()),
             queued: Condvar::new(),
@@ -99,6 +115,7 @@ impl Pool {
             max_threads,
             keep_alive,
             idle: AtomicUsize::new(0),
+            on_quiet,
         })
     }
 
@@ -227,6 +244,11 @@ impl Pool {
                 state = self.state.lock();
                 // The closure is done and its output taken care of: what is dropped here runs no code of the user's.
                 state.running.remove(&number);
+                if let Some(on_quiet) = &self.on_quiet
+                    && state.is_quiet()
+                {
+                    on_quiet();
+                }
                 continue;
             }
             if state.closed || !self.wait(&mut state) {
@@ -285,6 +307,12 @@ impl Pool {
             }
         }
         true
+    }
+
+    /// Whether no closure waits or runs.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.state.lock().is_quiet()
     }
 
     /// The closures that run now.

@@ -37,8 +37,8 @@ impl Bell {
         self.ring.notify_one();
     }
 
-    /// Waits where there is no reactor.
-    pub(super) fn wait(&self, limit: Option<Duration>) {
+    /// Waits where there is no reactor. True: it has been rung.
+    pub(super) fn wait(&self, limit: Option<Duration>) -> bool {
         let mut rung = self.rung.lock();
         let deadline = limit.and_then(|limit| clock::now().checked_add(limit));
         while !*rung {
@@ -51,7 +51,7 @@ impl Bell {
                 }
             }
         }
-        *rung = false;
+        std::mem::take(&mut *rung)
     }
 
     /// Whether it has been rung where there is no reactor, and nobody has waited since.

@@ -6,6 +6,7 @@
 //! | `post` | who waits, and what if somebody else wanted to |
 //! | `bell` | how to end that wait |
 //! | `clock` | what time it is for this runtime |
+//! | `pause` | what happens while that stands still |
 //! | `reactor` | mio's poller and the table of registered sources |
 //! | `readiness` | what a source is ready for, and who waits for it |
 //! | `socket` | the seam that every socket operation passes |
@@ -20,6 +21,8 @@
 mod bell;
 #[cfg(feature = "time")]
 mod clock;
+#[cfg(feature = "test-util")]
+mod pause;
 mod post;
 #[cfg(feature = "net")]
 mod reactor;
@@ -59,6 +62,8 @@ pub(crate) struct Driver {
     #[cfg(feature = "net")]
     reactor: Option<Arc<Reactor>>,
     bell: Arc<Bell>,
+    #[cfg(feature = "test-util")]
+    hold: pause::Hold,
     /// Empty; kept for its capacity.
     spare_list: Mutex<Vec<Waker>>,
     started: Instant,
@@ -106,6 +111,8 @@ impl Driver {
             #[cfg(feature = "net")]
             reactor,
             bell,
+            #[cfg(feature = "test-util")]
+            hold: pause::Hold::default(),
             spare_list: Mutex::new(Vec::new()),
             started: machine::now(),
             turned: CachePadded::new(AtomicU64::new(0)),
@@ -132,6 +139,12 @@ impl Driver {
     #[inline]
     pub(crate) fn timer(&self, home: Option<usize>, deadline: Time, wait: Option<u64>) -> Option<Timer> {
         self.timers.timer(home, deadline, wait)
+    }
+
+    /// What time it is for this runtime.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn now(&self) -> Time {
+        self.timers.clock().now()
     }
 
     /// Wakes what is due, without waiting. False: it has done nothing, because another thread waits or is at it, or was a moment ago.
@@ -165,8 +178,12 @@ impl Driver {
         let Some(mut waiter) = self.post.try_wait() else {
             return false;
         };
-        let limit = if begin() { self.timers.begin_wait() } else { Some(Duration::ZERO) };
-        self.poll(&mut waiter, limit);
+        match begin() {
+            false => _ = self.poll(&mut waiter, Some(Duration::ZERO)),
+            #[cfg(feature = "test-util")]
+            true if self.timers.clock().is_paused() => self.wait_in_paused_time(&mut waiter),
+            true => _ = self.poll(&mut waiter, self.timers.begin_wait()),
+        }
         self.timers.end_wait();
         let woken = self.collect(&mut waiter);
         self.post.end_wait(waiter);
@@ -179,13 +196,14 @@ impl Driver {
         self.bell.ring();
     }
 
-    fn poll(&self, waiter: &mut Waiter, limit: Option<Duration>) {
+    /// Waits for events. True: it was interrupted.
+    fn poll(&self, waiter: &mut Waiter, limit: Option<Duration>) -> bool {
         #[cfg(feature = "net")]
         if let (Some(poller), Some(reactor)) = (&mut waiter.poller, &self.reactor) {
             return poller.poll(reactor, limit, &mut waiter.woken);
         }
         let _ = waiter;
-        self.bell.wait(limit);
+        self.bell.wait(limit)
     }
 
     /// Adds the timers that are due, and takes the whole list.

@@ -96,30 +96,33 @@ impl Reactor {
 }
 
 impl Poller {
-    /// Waits for events for at most `limit`, and moves the wakers that waited for them to `woken`.
-    pub(super) fn poll(&mut self, reactor: &Reactor, mut limit: Option<Duration>, woken: &mut Vec<Waker>) {
+    /// Waits for events for at most `limit`, and moves the wakers that waited for them to `woken`. True: it was interrupted.
+    pub(super) fn poll(&mut self, reactor: &Reactor, mut limit: Option<Duration>, woken: &mut Vec<Waker>) -> bool {
         #[cfg(target_os = "linux")]
         if let Some(time) = limit.filter(|time| !time.is_zero() && *time < PRECISE) {
             if !self.is_readable_within(time) {
-                return;
+                return false;
             }
             limit = Some(Duration::ZERO);
         }
         match self.poll.poll(&mut self.events, limit) {
             Ok(()) => {}
             // The caller looks again soon.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
             Err(error) => panic!("the reactor cannot wait for events: {error}"),
         }
         if self.events.is_empty() {
-            return;
+            return false;
         }
+        let mut is_interrupted = false;
         let table = reactor.table.lock();
         for event in &self.events {
-            if let Some(source) = table.get(event.token()) {
-                source.set(Ready::of(event), woken);
+            match table.get(event.token()) {
+                Some(source) => source.set(Ready::of(event), woken),
+                None => is_interrupted |= event.token() == WAKER,
             }
         }
+        is_interrupted
     }
 
     /// Waits for events without taking them. To the nanosecond, if the system can; a poller takes whole milliseconds only.

@@ -30,6 +30,8 @@ pub struct Builder {
     workers: Option<usize>,
     io: bool,
     time: bool,
+    #[cfg(feature = "test-util")]
+    start_paused: bool,
     name: Arc<dyn Fn() -> String + Send + Sync>,
     stack_size: Option<usize>,
     on_start: Option<Hook>,
@@ -71,6 +73,8 @@ impl Builder {
             workers: None,
             io: false,
             time: false,
+            #[cfg(feature = "test-util")]
+            start_paused: false,
             name: Arc::new(|| DEFAULT_NAME.to_owned()),
             stack_size: None,
             on_start: None,
@@ -117,6 +121,29 @@ impl Builder {
     /// Enables timers. Without it they panic, and say so.
     pub fn enable_time(&mut self) -> &mut Self {
         self.time = true;
+        self
+    }
+
+    /// Whether time stands still from the beginning, as after [`time::pause`](crate::time::pause). Default: false. Needs the feature `test-util`.
+    ///
+    /// Only for a current-thread runtime with timers: [`build`](Self::build) refuses others with `InvalidInput`.
+    ///
+    /// ```
+    /// use rt::time::{Duration, Instant, sleep};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = rt::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    /// runtime.block_on(async {
+    ///     let start = Instant::now();
+    ///     sleep(Duration::from_secs(3600)).await; // takes no time
+    ///     assert_eq!(start.elapsed(), Duration::from_secs(3600));
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "test-util")]
+    pub fn start_paused(&mut self, start_paused: bool) -> &mut Self {
+        self.start_paused = start_paused;
         self
     }
 
@@ -355,6 +382,8 @@ impl Builder {
             io::Error::new(error.kind(), format!("cannot make the runtime's event poller: {error}"))
         })?;
         let driver = Arc::new(driver);
+        let blocking = self.blocking_pool(&driver);
+        self.pause(&driver)?;
         let events = driver.is_enabled().then(|| driver.clone() as Arc<dyn Events>);
         let config = Config {
             event_interval: self.event_interval,
@@ -370,7 +399,7 @@ impl Builder {
         let inner = Arc::new(Inner {
             scheduler,
             driver,
-            blocking: Pool::new(self.max_blocking, self.keep_alive),
+            blocking,
             threads: Threads::new(Look {
                 name,
                 stack_size: self.stack_size,
@@ -385,6 +414,45 @@ impl Builder {
             RuntimeFlavor::MultiThread => Kind::MultiThread(start_workers(&handle, cores)?),
         };
         Ok(Runtime::new_with(handle, kind))
+    }
+
+    #[cfg(not(feature = "test-util"))]
+    fn blocking_pool(&self, _driver: &Driver) -> Arc<Pool> {
+        Pool::new(self.max_blocking, self.keep_alive, None)
+    }
+
+    #[cfg(not(feature = "test-util"))]
+    fn pause(&self, _driver: &Driver) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The pool, which holds paused time while it is at work.
+    #[cfg(feature = "test-util")]
+    fn blocking_pool(&self, driver: &Driver) -> Arc<Pool> {
+        let pausable = self.flavor == RuntimeFlavor::CurrentThread;
+        let pool = Pool::new(self.max_blocking, self.keep_alive, pausable.then(|| driver.interrupter()));
+        if pausable {
+            let pool = pool.clone();
+            driver.hold_time_while(Box::new(move || !pool.is_quiet()));
+        }
+        pool
+    }
+
+    #[cfg(feature = "test-util")]
+    fn pause(&self, driver: &Driver) -> io::Result<()> {
+        if !self.start_paused {
+            return Ok(());
+        }
+        if self.flavor != RuntimeFlavor::CurrentThread {
+            return Err(invalid(
+                "`start_paused` needs a current-thread runtime: `Builder::new_current_thread`".to_owned(),
+            ));
+        }
+        if !self.time {
+            return Err(invalid("`start_paused` needs timers: call `enable_time` or `enable_all`".to_owned()));
+        }
+        driver.pause_time();
+        Ok(())
     }
 
     fn worker_count(&self) -> io::Result<usize> {

@@ -214,6 +214,34 @@ impl Handle {
         }
     }
 
+    /// What time it is for the runtime this thread is in; else, for the machine.
+    #[cfg(feature = "time")]
+    #[inline]
+    pub(crate) fn current_time() -> Time {
+        #[cfg(feature = "test-util")]
+        return context::with(|inner| inner.map_or_else(Time::now, |inner| inner.driver.now()));
+        #[cfg(not(feature = "test-util"))]
+        Time::now()
+    }
+
+    /// Runs `f` with the driver of the current runtime, whose time can be paused.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[cfg(feature = "test-util")]
+    #[track_caller]
+    pub(crate) fn with_pausable<R>(f: impl FnOnce(&Driver) -> R) -> R {
+        let (flavor, driver) = Handle::with_current(|inner| (inner.flavor, inner.driver.clone()));
+        assert!(
+            flavor == RuntimeFlavor::CurrentThread,
+            "only the time of a current-thread runtime can be paused: use `Builder::new_current_thread`, or \
+             `flavor = \"current_thread\"`"
+        );
+        assert!(driver.has_timers(), "this runtime has no timers: call `enable_time` or `enable_all` on its builder");
+        f(&driver)
+    }
+
     /// A timer of the current runtime, not yet armed; see `Driver::timer`.
     #[cfg(feature = "time")]
     #[track_caller]

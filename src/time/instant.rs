@@ -1,11 +1,12 @@
 //! A point in time.
 
 use crate::primitives::clock::{Time, nanoseconds};
+use crate::runtime::Handle;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
-/// A point in time, by the runtime's clock. Like [`std::time::Instant`], into which and from which it converts.
+/// A point in time, by the clock of the runtime that the thread is in, which is the machine's unless it was paused. Like [`std::time::Instant`], into which and from which it converts.
 ///
 /// ```
 /// use rt::time::{Duration, Instant};
@@ -24,7 +25,7 @@ impl Instant {
     /// Now.
     #[inline]
     pub fn now() -> Instant {
-        Instant(Time::now())
+        Instant(Handle::current_time())
     }
 
     /// From the standard library's. One that is over a century away is taken as the farthest there is.
@@ -78,7 +79,7 @@ impl Instant {
     pub(super) fn in_time(duration: Duration) -> (Instant, u64) {
         let wait = nanoseconds(duration).unwrap_or(FAR);
         // The sum fits, because a clock that runs since some time of the machine has not run for a century.
-        (Instant(Time(Time::now().0 + wait)), wait)
+        (Instant(Time(Handle::current_time().0 + wait)), wait)
     }
 
     #[inline]

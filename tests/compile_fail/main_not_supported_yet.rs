@@ -1,2 +1,2 @@
-#[rt::main(flavor = "current_thread", start_paused = true, unhandled_panic = "shutdown_runtime")]
+#[rt::main(flavor = "current_thread", unhandled_panic = "shutdown_runtime")]
 async fn main() {}

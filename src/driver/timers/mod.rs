@@ -55,7 +55,8 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 use wheel::{NEVER, Wheel};
-use word::{LAST, State};
+pub(super) use word::LAST;
+use word::State;
 
 /// All timers of a runtime.
 #[derive(Debug)]
@@ -101,6 +102,27 @@ impl Timers {
         Timers { shards: (0..shards).map(shard).collect(), common }
     }
 
+    #[cfg(feature = "test-util")]
+    pub(super) fn clock(&self) -> &Clock {
+        &self.common.clock
+    }
+
+    /// Whether there is something to do for [`fire`](Self::fire).
+    #[cfg(feature = "test-util")]
+    pub(super) fn is_due(&self) -> bool {
+        self.earliest() <= self.common.clock.now().0
+    }
+
+    /// When the next timer fires, or many fire after that; not when one would have that is not there any more.
+    #[cfg(feature = "test-util")]
+    pub(super) fn exactly_next(&self) -> Option<Time> {
+        for shard in &self.shards {
+            let mut wheel = shard.wheel.lock();
+            shard.publish(wheel.next());
+        }
+        Some(self.earliest()).filter(|next| *next != NEVER).map(Time)
+    }
+
     pub(super) fn is_enabled(&self) -> bool {
         !self.shards.is_empty()
     }
@@ -114,6 +136,8 @@ impl Timers {
             Some(shard) => shard,
             None => self.foreign()?,
         };
+        // In virtual time much may pass at any moment.
+        let wait = wait.filter(|_| !self.common.clock.is_virtual());
         let fires = wait.map_or(0, |wait| fires(deadline.0, wait));
         Some(Timer { shard: shard.clone(), entry: Entry::new(fires) })
     }
@@ -185,6 +209,13 @@ impl Timers {
     }
 }
 
+impl Common {
+    /// When a timer fires whose deadline has not been reached. Virtual time is exact: nobody has to be spared a wake-up.
+    fn fires(&self, deadline: u64, wait: u64) -> u64 {
+        if self.clock.is_virtual() { deadline } else { fires(deadline, wait.max(1)) }
+    }
+}
+
 impl Shard {
     /// Under the lock.
     fn publish(&self, next: u64) {
@@ -251,7 +282,7 @@ impl Timer {
             return Poll::Ready(());
         }
         let deadline = deadline.0.min(LAST);
-        self.arm(fires(deadline, deadline - now.0), waker)
+        self.arm(self.shard.common.fires(deadline, deadline.saturating_sub(now.0)), waker)
     }
 
     #[track_caller]
@@ -341,7 +372,7 @@ impl Timer {
             // It completes when it is polled, to which its task is woken.
             return self.disarm().into_iter().for_each(wake_contained);
         }
-        let deadline = fires(deadline.0.min(LAST), wait.max(1));
+        let deadline = shard.common.fires(deadline.0.min(LAST), wait);
         if entry.word.postpone(deadline) {
             return;
         }
