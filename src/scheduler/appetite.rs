@@ -9,8 +9,7 @@
 //! less than [`WORTH`], then the next time it finds work elsewhere it takes a nap first, twice as long each time, up to
 //! [`LONGEST`], and takes no more than a [`PROBE`]. Taking what was worth its while makes it eager again.
 //!
-//! Appetite does not matter for what lies behind a worker that is stuck in a poll, nor for a queue that is so long that its tasks have left the
-//! owner's cache.
+//! Appetite does not matter for what lies behind a worker that is stuck in a poll: nobody else takes that.
 //!
 //! A worker that naps counts as searching, so nobody is woken to do what it does not want. That holds up a task for no longer
 //! than the nap, and only where tasks have been tiny until now.

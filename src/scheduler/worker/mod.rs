@@ -111,10 +111,6 @@ const LIFO_RUN: u32 = 3;
 /// peer; with the rests between passes it is about 1 us in all, a fraction of what waking a thread costs.
 const SEARCH_PASSES: u32 = 4;
 
-/// From this length on, a queue is taken from without appetite too: the tasks at its front have left their owner's cache anyway. Half as many are
-/// still in the second-level cache; with twice as many, a peer would leave a millisecond of tiny tasks to their owner alone.
-const LONG_QUEUE: usize = 2048;
-
 /// How long a worker that is listed as asleep looks for a pusher's notification before it blocks.
 const LONGEST_LOOK: Duration = Duration::from_micros(8);
 
@@ -372,11 +368,15 @@ impl Worker {
             if stealer.is_empty() {
                 return None;
             }
-            if seats.get(victim).pulse().is_stuck() || stealer.len() >= LONG_QUEUE {
-                return settle(|| stealer.steal_batch_with_limit_and_pop(&self.queue, Appetite::BATCH));
-            }
-            nap(&self.appetite);
-            settle(|| stealer.steal_batch_with_limit_and_pop(&self.queue, self.appetite.limit()))
+            let limit = match seats.get(victim).pulse().is_stuck() {
+                // It takes nothing of that itself.
+                true => Appetite::BATCH,
+                false => {
+                    nap(&self.appetite);
+                    self.appetite.limit()
+                }
+            };
+            settle(|| stealer.steal_batch_with_limit_and_pop(&self.queue, limit))
         });
         if let Some(token) = stolen {
             let taken = 1 + self.queue.len();
