@@ -20,7 +20,7 @@ use rt::net::{TcpListener, TcpStream};
 use rt::runtime::{Handle, Runtime, RuntimeMetrics};
 use rt::sync::{Notify, Semaphore, mpsc as async_mpsc, oneshot};
 use rt::task::{JoinHandle, spawn_blocking, yield_now};
-use rt::time::{sleep, timeout};
+use rt::time::{Sleep, sleep, timeout};
 use support::{DropCounter, current, eventually, multi};
 
 /// So long may nothing move. A hundred times what a step takes on a busy machine.
@@ -483,6 +483,84 @@ fn timers_that_are_armed_reset_and_dropped_at_random_all_end() {
                 })
                 .collect();
             runtime.block_on(async {
+                for task in tasks {
+                    task.await.unwrap();
+                }
+            });
+        });
+    }
+}
+
+/// Timers that pass from task to task: each is made on one worker, armed on another, postponed, moved to the front, or dropped on a third,
+/// often while it fires.
+#[test]
+fn timers_that_wander_from_task_to_task_never_end_early_and_always_end() {
+    type Wanderer = (Pin<Box<Sleep>>, u64);
+
+    async fn wander(
+        mut random: Random,
+        mail: Vec<async_mpsc::UnboundedSender<Wanderer>>,
+        mut inbox: async_mpsc::UnboundedReceiver<Wanderer>,
+        progress: Arc<Progress>,
+    ) {
+        // Dropped in the end, or the others would wait for ever.
+        let mut mail = Some(mail);
+        for _ in 0..3 {
+            for other in mail.iter().flatten() {
+                let _ = other.send((Box::pin(sleep(Duration::from_micros(random.below(3000)))), 20));
+            }
+        }
+        let mut left = 400_u32;
+        loop {
+            let received = poll_fn(|cx| inbox.poll_recv(cx)).await;
+            let Some((mut sleeping, lives)) = received else { return };
+            progress.step();
+            let deadline = sleeping.deadline();
+            match random.below(8) {
+                0 => drop(std::mem::replace(&mut sleeping, Box::pin(sleep(Duration::from_micros(random.below(500)))))),
+                1 => sleeping.as_mut().reset(deadline + Duration::from_micros(random.below(2000))),
+                2 => sleeping.as_mut().reset(rt::time::Instant::now() + Duration::from_micros(random.below(100))),
+                3 => {
+                    sleeping.as_mut().await;
+                    assert!(rt::time::Instant::now() >= deadline, "a timer ends early");
+                }
+                4 => {
+                    // To its end by another task, which wakes this one no more.
+                    let progress = progress.clone();
+                    drop(rt::spawn(async move {
+                        sleeping.await;
+                        progress.step();
+                    }));
+                    sleeping = Box::pin(sleep(Duration::from_micros(random.below(300))));
+                }
+                _ => {
+                    let ended = poll_fn(|cx| Poll::Ready(sleeping.as_mut().poll(cx).is_ready())).await;
+                    assert!(!ended || rt::time::Instant::now() >= deadline, "a timer ends early");
+                }
+            }
+            left -= 1;
+            match &mail {
+                Some(others) if left > 0 && lives > 0 => {
+                    let next = random.below(others.len() as u64) as usize;
+                    let _ = others[next].send((sleeping, lives - 1));
+                }
+                _ => drop(sleeping),
+            }
+            if left == 0 || inbox.is_empty() {
+                mail = None;
+            }
+        }
+    }
+
+    for seed in 0..3 {
+        watched(4, seed, |mut random, progress| {
+            let runtime = build(4);
+            *progress.metrics.lock().unwrap() = Some(runtime.metrics());
+            runtime.block_on(async {
+                let (mail, inboxes): (Vec<_>, Vec<_>) = (0..16).map(|_| async_mpsc::unbounded_channel()).unzip();
+                let wander = |inbox| rt::spawn(wander(random.fork(), mail.clone(), inbox, progress.clone()));
+                let tasks: Vec<_> = inboxes.into_iter().map(wander).collect();
+                drop(mail);
                 for task in tasks {
                     task.await.unwrap();
                 }
