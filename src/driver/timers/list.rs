@@ -165,6 +165,28 @@ impl Node {
         self.entry(next)
     }
 
+    /// The last entry of the list of a head.
+    ///
+    /// # Safety
+    ///
+    /// This is a head, and the caller holds the lock of its wheel.
+    pub(super) unsafe fn last(&self) -> Option<NonNull<Entry>> {
+        // SAFETY: as the caller promises.
+        let previous = unsafe { Node::with(self, |links| links.previous) };
+        self.entry(previous)
+    }
+
+    /// The entry before one of the list of a head.
+    ///
+    /// # Safety
+    ///
+    /// This is a head, the entry is in its list, and the caller holds the lock of its wheel.
+    pub(super) unsafe fn before(&self, entry: NonNull<Entry>) -> Option<NonNull<Entry>> {
+        // SAFETY: what is in a list is live.
+        let previous = unsafe { Node::with(entry.as_ptr().cast(), |links| links.previous) };
+        self.entry(previous)
+    }
+
     /// A node of the list of a head, unless it is the head.
     fn entry(&self, node: *const Node) -> Option<NonNull<Entry>> {
         if std::ptr::eq(node, self) { None } else { NonNull::new(node.cast_mut().cast()) }

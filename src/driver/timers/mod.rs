@@ -86,7 +86,7 @@ struct Shard {
 /// millisecond, if none is in the cache.
 const PER_TURN: usize = 512;
 /// How many of them without letting the lock go, for which a worker that arms a timer may be waiting.
-const PER_LOCK: usize = 64;
+const PER_LOCK: usize = 256;
 
 impl Timers {
     /// Timers for `shards` threads; for none, there are no timers. `bell` interrupts the thread that waits.

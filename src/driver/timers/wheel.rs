@@ -1,13 +1,13 @@
 //! A hierarchical timing wheel: timers by deadline, put in and taken out in constant time.
 //!
 //! The scheme is Varghese and Lauck's ("Hashed and Hierarchical Timing Wheels", SOSP 1987, scheme 7). A deadline is a number of
-//! eleven digits to the base 64, in nanoseconds, and so is `elapsed`, the time up to which everything has been taken out. A timer lies on the
-//! level of the highest digit in which the two differ, in the slot of its own digit there:
+//! nine digits to the base 256, in sixteenths of a nanosecond, and so is `elapsed`, the time up to which everything has been taken out. A timer
+//! lies on the level of the highest digit in which the two differ, in the slot of its own digit there:
 //!
 //! - On one level, then, slots are in the order of time, and all that lies on a level is due before what lies on a higher one. The
 //!   first slot with a timer on the lowest level that has one is the next.
 //! - Once the time of a slot has come, it is *opened*: its timers become *pending*, `elapsed` becomes the slot's beginning, and each pending
-//!   timer is fired if it is due then, or is put into a slot of a lower level. So they fire in the order of their deadlines. A timer moves down ten
+//!   timer is fired if it is due then, or is put into a slot of a lower level. So they fire in the order of their deadlines. A timer moves down eight
 //!   times at most, and only if nobody takes it out before; most timers are.
 //! - Pending timers come before all slots. Opening and firing may stop between any two of them, so that a slot with a million timers holds
 //!   up nobody.
@@ -22,13 +22,17 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::task::Waker;
 
-/// Bits of a digit: a level's slots fit one word.
-const DIGIT: u32 = 6;
+/// Bits of a digit. With two less, a timer that waits for some milliseconds is moved once more before it fires, which takes as long as all else that
+/// is done with it, because its memory is cold by then; with two more, a wheel takes 150 KB instead of 40.
+const DIGIT: u32 = 8;
 const SLOTS: usize = 1 << DIGIT;
-/// So many bits less has the lowest digit.
+/// So many bits less has the lowest digit. Thus the slots of level 3 begin at whole 2^20 ns, to which most deadlines are rounded, and such timers
+/// need not be moved to level 2.
 const OFFSET: u32 = 4;
 /// Enough digits for 64 bits.
 const LEVELS: usize = (u64::BITS + OFFSET).div_ceil(DIGIT) as usize;
+/// Slots that one word tells of.
+const WORD: usize = u64::BITS as usize;
 /// The place of what is pending, after all slots.
 const PENDING: usize = LEVELS * SLOTS;
 
@@ -42,8 +46,8 @@ pub(super) const NEVER: u64 = u64::MAX;
 pub(super) struct Wheel {
     /// When the wheel is closed, the end of time: nothing is armed then, and this is what the hot path looks at anyway.
     elapsed: u64,
-    /// The slots that may have timers, a bit each, by level.
-    used: [u64; LEVELS],
+    /// The slots that may have timers, a bit each, level by level.
+    used: [u64; PENDING / WORD],
     /// Each slot's timers, level by level, and what is pending.
     lists: Box<[Node; PENDING + 1]>,
 }
@@ -58,7 +62,7 @@ impl Wheel {
             // SAFETY: it stays in its box, which is dropped with the wheel; entries that are armed keep that alive.
             unsafe { head.become_head() };
         }
-        Wheel { elapsed: now, used: [0; LEVELS], lists }
+        Wheel { elapsed: now, used: [0; PENDING / WORD], lists }
     }
 
     /// The time up to which everything has been taken out.
@@ -153,15 +157,16 @@ impl Wheel {
         // Up to when pending timers fire.
         let mut until = self.elapsed;
         loop {
+            // Timers lie anywhere in memory, and the address of one is in the one before. From the other end the processor can fetch some at the
+            // same time, for later.
+            // SAFETY: it is a head, and this has the wheel.
+            let mut behind = unsafe { self.lists[PENDING].last() };
             while let Some(entry) = self.first_of(PENDING) {
                 if *allowed == 0 {
                     return;
                 }
                 *allowed -= 1;
-                // SAFETY: it is in that list.
-                if let Some(after) = unsafe { self.lists[PENDING].after(entry) } {
-                    prefetch(after.as_ptr());
-                }
+                behind = self.before(behind, entry);
                 // SAFETY: it is in a list of this wheel.
                 fired.extend(unsafe { self.fire(entry, until) });
             }
@@ -236,6 +241,15 @@ impl Wheel {
         unsafe { self.lists[place].first() }
     }
 
+    /// The pending timer before one of them, which is brought near, unless that is `first` already.
+    fn before(&self, timer: Option<NonNull<Entry>>, first: NonNull<Entry>) -> Option<NonNull<Entry>> {
+        let timer = timer.filter(|timer| *timer != first)?;
+        // SAFETY: nothing behind the first has been taken out of that list.
+        let before = unsafe { self.lists[PENDING].before(timer) }.filter(|before| *before != first)?;
+        prefetch(before.as_ptr());
+        Some(before)
+    }
+
     /// The earliest timer of a list that has one.
     fn earliest(&mut self, place: usize, begin: u64, allowed: &mut usize) -> Earliest {
         let end = begin | low_digits(place);
@@ -265,18 +279,17 @@ impl Wheel {
 
     /// The first slot that has a timer, and when it begins.
     fn first(&mut self) -> Option<(usize, u64)> {
-        for level in 0..LEVELS {
-            while self.used[level] != 0 {
-                let slot = self.used[level].trailing_zeros() as usize;
-                let place = level * SLOTS + slot;
+        for word in 0..self.used.len() {
+            while self.used[word] != 0 {
+                let place = word * WORD + self.used[word].trailing_zeros() as usize;
                 if self.first_of(place).is_none() {
-                    self.used[level] &= self.used[level] - 1;
+                    self.used[word] &= self.used[word] - 1;
                     continue;
                 }
-                let shift = shift(level as u32);
+                let (shift, slot) = (shift((place / SLOTS) as u32), (place % SLOTS) as u64);
                 // The highest digit is cut off by the width of the word.
                 let above = u64::MAX.checked_shl(shift + DIGIT).unwrap_or(0);
-                return Some((place, self.elapsed & above | (slot as u64) << shift));
+                return Some((place, self.elapsed & above | slot << shift));
             }
         }
         None
@@ -303,12 +316,12 @@ impl Wheel {
     unsafe fn link(&mut self, entry: NonNull<Entry>, deadline: u64) {
         let mut place = PENDING;
         if deadline > self.elapsed {
-            // As `ilog2`, with an instruction less.
-            let highest = (u64::BITS - 1) ^ (self.elapsed ^ deadline).leading_zeros();
+            // They differ, and with this the compiler knows it.
+            let highest = ((self.elapsed ^ deadline) | 1).ilog2();
             let level = (highest + OFFSET) / DIGIT;
             let slot = (deadline >> shift(level)) as usize % SLOTS;
             place = level as usize * SLOTS + slot;
-            self.used[level as usize] |= 1 << slot;
+            self.used[place / WORD] |= 1 << (place % WORD);
         }
         // SAFETY: a head, whose lock the caller holds; the entry is as the caller promises.
         unsafe { self.lists[place].push(entry) };
