@@ -24,7 +24,9 @@ use std::task::Waker;
 
 /// Bits of a digit. With two less, a timer that waits for some milliseconds is moved once more before it fires, which takes as long as all else that
 /// is done with it, because its memory is cold by then; with two more, a wheel takes 150 KB instead of 40.
-const DIGIT: u32 = 8;
+///
+/// In models it is less, because they have no room for so many cells.
+const DIGIT: u32 = if cfg!(rt_loom) { 6 } else { 8 };
 const SLOTS: usize = 1 << DIGIT;
 /// So many bits less has the lowest digit. Thus the slots of level 3 begin at whole 2^20 ns, to which most deadlines are rounded, and such timers
 /// need not be moved to level 2.
