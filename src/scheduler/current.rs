@@ -3,7 +3,7 @@
 use super::{Shared, Worker};
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::ptr::{self, null};
+use std::ptr::null;
 
 thread_local! {
     // Without a destructor, so that wakes from other thread-locals' destructors find it.
@@ -27,7 +27,7 @@ pub(super) fn take_answers() -> bool {
 pub(super) fn with<R>(scheduler: *const Shared, f: impl FnOnce(Option<&Worker>) -> R) -> R {
     // SAFETY: `enter` set the pointer to a worker that it borrows until it resets the pointer, on this thread.
     let worker = unsafe { CURRENT.get().as_ref() };
-    f(worker.filter(|worker| ptr::eq(worker.scheduler(), scheduler)))
+    f(worker.filter(|worker| worker.is_of(scheduler)))
 }
 
 /// Runs `f` with this thread's worker, whatever its scheduler.

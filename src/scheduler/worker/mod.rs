@@ -63,6 +63,8 @@ impl Main for NoMain {
 /// See the module's page.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
+    /// The address of that. From the `Arc` it would have to be computed at every wake and at every end of a task.
+    address: usize,
     index: usize,
     /// The shard of the registry and of the timers that this worker uses. A spare shares that of a worker of the pool.
     home: usize,
@@ -123,6 +125,7 @@ impl Worker {
             pace: Pace::new(shared.config.event_interval, shared.config.global_queue_interval),
             own: shared.seats.get(index).clone(),
             home: index % shared.workers,
+            address: Arc::as_ptr(&shared).addr(),
             shared,
             index,
             queue,
@@ -146,8 +149,8 @@ impl Worker {
     }
 
     #[inline]
-    pub(super) fn scheduler(&self) -> &Shared {
-        &self.shared
+    pub(super) fn is_of(&self, scheduler: *const Shared) -> bool {
+        self.address == scheduler.addr()
     }
 
     #[inline]
