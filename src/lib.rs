@@ -22,6 +22,19 @@ pub mod time;
 #[cfg(rt_count)]
 #[doc(hidden)]
 pub use primitives::counted::{Foreign, take_foreign};
+
+/// For `tests/fuzz`: what a fuzzer may run.
+#[cfg(all(fuzzing, feature = "time"))]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// # Panics
+    ///
+    /// If the timing wheel differs from a sorted map.
+    pub fn timers(data: &[u8]) {
+        crate::driver::run_timer_model(data);
+    }
+}
+
 pub use task::spawn;
 
 #[cfg(feature = "macros")]

@@ -52,6 +52,8 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "time")]
 pub(crate) use timers::Timer;
 use timers::Timers;
+#[cfg(all(fuzzing, feature = "time"))]
+pub(crate) use timers::model::run as run_timer_model;
 
 /// See the module's page.
 #[derive(Debug)]

@@ -228,4 +228,19 @@ mod tests {
         pair.arm(1, 1 << 30);
         assert_eq!(pair.wheel.next(), 1 << 30);
     }
+
+    #[test]
+    fn a_search_that_meets_postponed_timers_finds_the_earliest_all_the_same() {
+        for stay in 0..=8 {
+            let mut pair = Pair::new();
+            for timer in 0..8 {
+                pair.arm(timer, (1 << 30) + 8 - timer as u64);
+            }
+            for timer in stay..8 {
+                pair.arm(timer, (1 << 40) + 8 - timer as u64);
+            }
+            pair.look();
+            pair.advance(1 << 41, usize::MAX);
+        }
+    }
 }

@@ -38,8 +38,8 @@ const WORD: usize = u64::BITS as usize;
 /// The place of what is pending, after all slots.
 const PENDING: usize = LEVELS * SLOTS;
 
-/// How many timers of a slot are looked at to find the earliest. With fewer a thread may wake for nothing before it is due; more take longer
-/// under the lock.
+/// How many timers of a slot are looked at to find the earliest; and how many that were postponed are put where they belong meanwhile. With
+/// fewer a thread may wake for nothing before it is due; more take longer under the lock.
 const LOOK_AT: usize = 8;
 
 pub(super) const NEVER: u64 = u64::MAX;
@@ -182,17 +182,17 @@ impl Wheel {
     }
 
     /// When [`advance`](Self::advance) is to be called next: never later than the first timer is due, and earlier only if many are due
-    /// about then.
+    /// about then, or were to be before they were postponed.
     pub(super) fn next(&mut self) -> u64 {
-        let mut allowed = LOOK_AT;
+        let mut may_move = LOOK_AT;
         loop {
             let pending = self.first_of(PENDING).map(|_| (PENDING, self.elapsed));
             let Some((place, begin)) = pending.or_else(|| self.first()) else {
                 return NEVER;
             };
-            match self.earliest(place, begin, &mut allowed) {
+            match self.earliest(place, begin, &mut may_move) {
                 Earliest::At(deadline) => return deadline,
-                Earliest::Moved => {}
+                Earliest::Elsewhere => {}
                 Earliest::Unknown => return begin.max(self.elapsed),
             }
         }
@@ -252,31 +252,33 @@ impl Wheel {
         Some(before)
     }
 
-    /// The earliest timer of a list that has one.
-    fn earliest(&mut self, place: usize, begin: u64, allowed: &mut usize) -> Earliest {
+    /// The earliest timer of a list that has one. Those that were postponed, and so do not belong there, leave it; each draws one of `may_move`.
+    fn earliest(&mut self, place: usize, begin: u64, may_move: &mut usize) -> Earliest {
         let end = begin | low_digits(place);
+        let mut may_look = LOOK_AT;
         let mut earliest = NEVER;
         let mut at = self.first_of(place);
         while let Some(entry) = at {
-            let Some(left) = allowed.checked_sub(1) else {
-                return Earliest::Unknown;
-            };
-            *allowed = left;
-            // SAFETY: what is in a list is live.
-            let deadline = unsafe { entry.as_ref() }.word.deadline();
-            if deadline > end {
-                // It was postponed.
-                // SAFETY: it is in this wheel.
-                unsafe { Entry::leave(entry) };
-                // SAFETY: it is live and has just been taken out, and stays live while it is armed.
-                unsafe { self.link(entry, deadline) };
-                return Earliest::Moved;
-            }
-            earliest = earliest.min(deadline);
             // SAFETY: it is in the list of this head.
             at = unsafe { self.lists[place].after(entry) };
+            // SAFETY: what is in a list is live.
+            let deadline = unsafe { entry.as_ref() }.word.deadline();
+            let left = if deadline > end { &mut *may_move } else { &mut may_look };
+            if *left == 0 {
+                return Earliest::Unknown;
+            }
+            *left -= 1;
+            if deadline > end {
+                // SAFETY: it is in this wheel.
+                unsafe { Entry::leave(entry) };
+                // It comes after all that may stay here.
+                // SAFETY: it is live and has just been taken out, and stays live while it is armed.
+                unsafe { self.link(entry, deadline) };
+            } else {
+                earliest = earliest.min(deadline);
+            }
         }
-        Earliest::At(earliest)
+        if earliest == NEVER { Earliest::Elsewhere } else { Earliest::At(earliest) }
     }
 
     /// The first slot that has a timer, and when it begins.
@@ -344,8 +346,8 @@ fn low_digits(place: usize) -> u64 {
 /// What a search for the earliest timer of a list came to.
 enum Earliest {
     At(u64),
-    /// It met one that did not belong there, and has moved it.
-    Moved,
+    /// None belonged there.
+    Elsewhere,
     /// There are too many.
     Unknown,
 }
