@@ -1206,6 +1206,31 @@ fn idle_workers_park_and_say_so() {
 }
 
 #[test]
+fn a_runtime_with_nothing_but_far_timers_stays_asleep() {
+    within(SOON, || {
+        let runtime = multi(2);
+        let metrics = runtime.metrics();
+        let hour = Duration::from_secs(3600);
+        let tasks = runtime.block_on(async move {
+            // Of many distances, in many slots of the wheel and some in one; and some that are not there any more.
+            let far = (0..200_u32).map(|n| rt::spawn(rt::time::sleep(hour + Duration::from_millis(10) * n * n)));
+            let tasks: Vec<_> = far.collect();
+            for n in 0..50 {
+                let _ = rt::time::timeout(hour / 2 + Duration::from_secs(n), rt::task::yield_now()).await;
+            }
+            tasks
+        });
+        // Workers that have just gone to sleep may be called once more.
+        eventually(SOON, || {
+            let parks = total(&metrics, RuntimeMetrics::worker_park_count);
+            thread::sleep(Duration::from_millis(300));
+            metrics.num_parked_workers() == 2 && total(&metrics, RuntimeMetrics::worker_park_count) == parks
+        });
+        tasks.iter().for_each(|task| task.abort());
+    });
+}
+
+#[test]
 fn an_idle_runtime_stays_asleep() {
     within(SOON, || {
         let runtime = multi(2);

@@ -760,6 +760,31 @@ mod models {
     }
 
     #[test]
+    fn a_timer_that_is_polled_with_another_waker_while_it_fires_wakes_the_last_or_is_ready() {
+        loom::model(|| {
+            let timers = timers(1);
+            let deadline = after(Time::now(), LONG);
+            let note = || Arc::new(Note(AtomicBool::new(false)));
+            let (first, second) = (note(), note());
+            let is_woken = |note: &Note| note.0.load(Ordering::Relaxed);
+            let mut timer = Box::pin(timer(&timers, 0));
+            assert!(timer.as_mut().poll(deadline, &Waker::from(first.clone())).is_pending());
+            let owner = thread::spawn({
+                let waker = Waker::from(second.clone());
+                move || (timer.as_mut().poll(deadline, &waker).is_ready(), timer)
+            });
+            let has_fired = fire(&timers, LAST);
+            let (is_ready, timer) = owner.join().unwrap();
+            match is_ready {
+                true => assert!(has_fired && is_woken(&first)),
+                false => assert!((has_fired || fire(&timers, LAST)) && is_woken(&second), "nobody polls it again"),
+            }
+            drop(timer);
+            assert_eq!((Arc::strong_count(&first), Arc::strong_count(&second)), (1, 1), "each waker is dropped once");
+        });
+    }
+
+    #[test]
     fn shutting_down_wakes_a_timer_or_makes_arming_it_a_panic() {
         loom::model(|| {
             let timers = timers(1);
