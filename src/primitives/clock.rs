@@ -67,12 +67,14 @@ mod time {
             }
         }
 
+        /// The nearest that std knows; there are systems on which it knows nothing before their start.
         pub(crate) fn into_std(self) -> Instant {
             let anchor = Anchor::get();
-            match self >= anchor.time {
-                true => anchor.instant + self.saturating_since(anchor.time),
-                false => anchor.instant - anchor.time.saturating_since(self),
-            }
+            let instant = match self >= anchor.time {
+                true => anchor.instant.checked_add(self.saturating_since(anchor.time)),
+                false => anchor.instant.checked_sub(anchor.time.saturating_since(self)),
+            };
+            instant.unwrap_or(anchor.instant)
         }
     }
 

@@ -393,27 +393,26 @@ impl Timer {
     }
 
     /// Takes the timer out of its wheel, and returns its waker, which may be the user's code.
-    #[inline]
     fn disarm(&self) -> Option<Waker> {
-        let mut wheel = self.shard.wheel.lock();
-        let is_armed = matches!(self.entry.word.state(), State::Armed(_)) || !planted::keeps(Step::OwnerLooksAgain);
-        // `next` may stay too early: a look for nothing, rather than a search now.
-        // SAFETY: under the lock, an armed entry is in the wheel.
-        is_armed.then(|| unsafe { wheel.remove(&self.entry) })
+        // SAFETY: it is called with the wheel that the entry is in.
+        self.if_armed(|wheel| unsafe { wheel.remove(&self.entry) })
     }
-}
 
-impl Timer {
     // Never: most timers that are dropped in the place where they were made have not been armed.
     #[inline(never)]
     fn drop_armed(&self) {
+        // `next` may stay too early: a look for nothing, rather than a search now.
+        // SAFETY: it is called with the wheel that the entry is in.
+        drop(self.if_armed(|wheel| unsafe { wheel.remove_for_good(&self.entry) }));
+    }
+
+    /// Calls `f` with the wheel, if the timer is in it still.
+    #[inline(always)]
+    fn if_armed<R>(&self, f: impl FnOnce(&mut Wheel) -> R) -> Option<R> {
         let mut wheel = self.shard.wheel.lock();
-        if matches!(self.entry.word.state(), State::Armed(_)) {
-            // SAFETY: under the lock, an armed entry is in the wheel.
-            let waker = unsafe { wheel.remove_for_good(&self.entry) };
-            drop(wheel);
-            drop(waker);
-        }
+        // Under the lock, an armed entry is in the wheel.
+        let is_armed = matches!(self.entry.word.state(), State::Armed(_)) || !planted::keeps(Step::OwnerLooksAgain);
+        is_armed.then(|| f(&mut wheel))
     }
 }
 
