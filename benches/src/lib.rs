@@ -37,6 +37,7 @@ pub mod chart;
 pub mod memory;
 pub mod processor;
 pub mod program;
+pub mod round;
 pub mod stalls;
 pub mod table;
 pub mod timers;

@@ -1,7 +1,7 @@
 //! What the programs of this package have in common.
 
 use std::io::{self, Read};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -9,6 +9,25 @@ use std::time::Duration;
 /// Reads the value of an option that is a count.
 pub fn count(option: &str, value: &str) -> Result<usize, String> {
     value.parse().ok().filter(|&count| count > 0).ok_or(format!("{option} needs a number above 0"))
+}
+
+/// Ends the program called `name` as `result` says.
+pub fn end(name: &str, result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what a child was called for, one number a line.
+pub fn tell(figures: Option<Vec<f64>>) -> Result<(), String> {
+    for figure in figures.ok_or("this system does not tell what a process uses")? {
+        println!("{figure}");
+    }
+    Ok(())
 }
 
 /// Runs this program in a process of its own, and returns the numbers that it prints.

@@ -85,13 +85,7 @@ fn main() -> ExitCode {
         Ok(Task::MemoryOf(peer)) => print_memory_of(&peer),
         Err(error) => Err(error),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("compare: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::end("compare", result)
 }
 
 fn compare(options: &Options) -> Result<(), String> {

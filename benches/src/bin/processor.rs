@@ -4,7 +4,8 @@
 //!
 //! Each figure is of a process that has one runtime and does nothing else, because the kernel counts processes.
 
-use rt_benches::{Peer, Rt, Smol, Tokio, median, processor, program, table};
+use rt_benches::round::Round;
+use rt_benches::{Peer, Rt, Smol, Tokio, processor, program, table};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -133,64 +134,38 @@ fn main() -> ExitCode {
         Ok(Task::Measure { measure, peer, time }) => print_measure(measure, &peer, time),
         Err(error) => Err(error),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("processor: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::end("processor", result)
 }
 
 fn print_measure(measure: Measure, peer: &str, time: Duration) -> Result<(), String> {
-    let figures = match peer {
+    program::tell(match peer {
         Rt::NAME => measure.take::<Rt>(time),
         Tokio::NAME => measure.take::<Tokio>(time),
         Smol::NAME => measure.take::<Smol>(time),
         _ => return Err(format!("{peer:?} is none of the peers")),
-    };
-    for figure in figures.ok_or("this system does not tell what a process uses")? {
-        println!("{figure}");
-    }
-    Ok(())
+    })
 }
 
-/// The figures of one measure, taken one after the other.
-struct Repetition {
-    rt: Vec<f64>,
-    tokio: Vec<f64>,
-    smol: Vec<f64>,
-}
-
-impl Repetition {
-    fn take(measure: Measure, quick: bool) -> Result<Self, String> {
-        let figures = |peer| {
-            let mut arguments = vec![MEASURE, measure.name(), peer];
-            arguments.extend(quick.then_some(QUICK));
-            program::numbers_of_child(&arguments)
-        };
-        Ok(Repetition { rt: figures(Rt::NAME)?, tokio: figures(Tokio::NAME)?, smol: figures(Smol::NAME)? })
-    }
+/// In processes of their own.
+fn take(measure: Measure, quick: bool) -> Result<Round, String> {
+    Round::take(|peer| {
+        let mut arguments = vec![MEASURE, measure.name(), peer];
+        arguments.extend(quick.then_some(QUICK));
+        program::numbers_of_child(&arguments)
+    })
 }
 
 fn compare(options: &Options) -> Result<(), String> {
     let mut rows = Vec::new();
     for measure in Measure::ALL {
         eprintln!("{}: {} repetitions", measure.name(), options.repetitions);
-        let repetitions = (0..options.repetitions).map(|_| Repetition::take(measure, options.quick));
-        let repetitions = repetitions.collect::<Result<Vec<_>, String>>()?;
+        let rounds = (0..options.repetitions).map(|_| take(measure, options.quick));
+        let rounds = rounds.collect::<Result<Vec<_>, String>>()?;
         for (number, text) in measure.rows(time(options.quick)).into_iter().enumerate() {
-            let middle = |of: &dyn Fn(&Repetition) -> f64| median(repetitions.iter().map(of));
-            rows.push(vec![
-                text,
-                table::figure(middle(&|repetition| repetition.rt[number])),
-                table::figure(middle(&|repetition| repetition.tokio[number])),
-                table::figure(middle(&|repetition| repetition.smol[number])),
-                table::ratio(middle(&|repetition| repetition.rt[number] / repetition.tokio[number])),
-            ]);
+            rows.push([vec![text], Round::cells(&rounds, number).to_vec()].concat());
         }
     }
-    let heads = ["measure", Rt::NAME, Tokio::NAME, Smol::NAME, "rt/tokio"];
+    let heads = [&["measure"], Round::HEADS.as_slice()].concat();
     let print = if options.markdown { table::markdown } else { table::plain };
     println!("{}", print(&heads, &rows, 1));
     Ok(())

@@ -84,13 +84,7 @@ fn main() -> ExitCode {
         Ok(Task::Measure { scenario, peer, pace }) => print_measure(scenario, &peer, pace),
         Err(error) => Err(error),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("stalls: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::end("stalls", result)
 }
 
 fn print_measure(scenario: Scenario, peer: &str, pace: Pace) -> Result<(), String> {

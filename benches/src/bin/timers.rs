@@ -5,8 +5,9 @@
 //! Each figure is of a process that has one runtime and does nothing else: the kernel counts processes, and millions of timers
 //! would stay with whatever is measured after them.
 
+use rt_benches::round::Round;
 use rt_benches::timers::{Measure, Scale};
-use rt_benches::{Peer, Rt, Smol, Tokio, median, program, table};
+use rt_benches::{Peer, Rt, Smol, Tokio, program, table};
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -87,48 +88,28 @@ fn main() -> ExitCode {
         Ok(Task::Measure { measure, peer, scale }) => print_measure(measure, &peer, scale),
         Err(error) => Err(error),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("timers: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::end("timers", result)
 }
 
 fn print_measure(measure: Measure, peer: &str, scale: Scale) -> Result<(), String> {
-    let figures = match peer {
+    program::tell(match peer {
         Rt::NAME => measure.take::<Rt>(scale),
         Tokio::NAME => measure.take::<Tokio>(scale),
         Smol::NAME => measure.take::<Smol>(scale),
         _ => return Err(format!("{peer:?} is none of the peers")),
-    };
-    for figure in figures.ok_or("this system does not tell what a process uses")? {
-        println!("{figure}");
-    }
-    Ok(())
+    })
 }
 
-/// The figures of one measure, taken one after the other.
-struct Repetition {
-    rt: Vec<f64>,
-    tokio: Vec<f64>,
-    /// What is not for smol is not a number.
-    smol: Vec<f64>,
-}
-
-impl Repetition {
-    fn take(measure: Measure, scale: Scale) -> Result<Self, String> {
-        let figures = |peer| {
-            if !measure.is_for(peer) {
-                return Ok(vec![f64::NAN; measure.rows(scale).len()]);
-            }
-            let mut arguments = vec![MEASURE, measure.name(), peer];
-            arguments.extend((scale == Scale::Quick).then_some(QUICK));
-            program::numbers_of_child(&arguments)
-        };
-        Ok(Repetition { rt: figures(Rt::NAME)?, tokio: figures(Tokio::NAME)?, smol: figures(Smol::NAME)? })
-    }
+/// In processes of their own. What is not for a peer is not a number.
+fn take(measure: Measure, scale: Scale) -> Result<Round, String> {
+    Round::take(|peer| {
+        if !measure.is_for(peer) {
+            return Ok(vec![f64::NAN; measure.rows(scale).len()]);
+        }
+        let mut arguments = vec![MEASURE, measure.name(), peer];
+        arguments.extend((scale == Scale::Quick).then_some(QUICK));
+        program::numbers_of_child(&arguments)
+    })
 }
 
 fn compare(options: &Options) -> Result<(), String> {
@@ -137,25 +118,14 @@ fn compare(options: &Options) -> Result<(), String> {
         let most = if measure.is_long() { FEW_REPETITIONS } else { usize::MAX };
         let repetitions = options.repetitions.min(most);
         eprintln!("{}: {repetitions} repetitions", measure.name());
-        let repetitions = (0..repetitions).map(|_| Repetition::take(measure, options.scale));
-        let repetitions = repetitions.collect::<Result<Vec<_>, String>>()?;
+        let rounds = (0..repetitions).map(|_| take(measure, options.scale));
+        let rounds = rounds.collect::<Result<Vec<_>, String>>()?;
         for (number, text) in measure.rows(options.scale).into_iter().enumerate() {
-            let middle = |of: &dyn Fn(&Repetition) -> f64| median(repetitions.iter().map(of));
-            rows.push(vec![
-                text,
-                figure(middle(&|repetition| repetition.rt[number])),
-                figure(middle(&|repetition| repetition.tokio[number])),
-                figure(middle(&|repetition| repetition.smol[number])),
-                table::ratio(middle(&|repetition| repetition.rt[number] / repetition.tokio[number])),
-            ]);
+            rows.push([vec![text], Round::cells(&rounds, number).to_vec()].concat());
         }
     }
-    let heads = ["measure", Rt::NAME, Tokio::NAME, Smol::NAME, "rt/tokio"];
+    let heads = [&["measure"], Round::HEADS.as_slice()].concat();
     let print = if options.markdown { table::markdown } else { table::plain };
     println!("{}", print(&heads, &rows, 1));
     Ok(())
-}
-
-fn figure(value: f64) -> String {
-    if value.is_nan() { "-".to_owned() } else { table::figure(value) }
 }
