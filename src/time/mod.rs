@@ -10,8 +10,8 @@
 //! # }
 //! ```
 //!
-//! Nothing here completes early. A timer is late by less than a sixteenth of its wait and less than 1.05 ms, so that many may share one
-//! wake-up, and by what the system's timers and busy workers add: usually 0.1 ms, or up to a millisecond if the wait is longer than 16 ms.
+//! Nothing here completes early. A timer is late by less than a sixteenth of its wait, or up to 16 us if the wait is short, and less than
+//! 1.05 ms, so that many may share one wake-up, and by what the system's timers and busy workers add: usually 0.1 ms, or up to a millisecond if the wait is longer than 16 ms.
 //! The clock is the machine's monotonic one: it does not jump, and on Linux it does not count the time that the machine is suspended.
 //!
 //! A deadline that has passed already completes at once. Durations too long to be represented are taken as about 30 years.

@@ -94,7 +94,7 @@ impl Sleep {
     /// Gives this another deadline, whether or not it has completed. A task that waits for it is woken at the new one; but if it
     /// has completed, it must be polled again first.
     ///
-    /// A deadline that is later than before costs no more than a store.
+    /// A deadline that is later than before is an exchange of a word, without a lock.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.project();
         *this.deadline = deadline;

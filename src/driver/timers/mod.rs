@@ -2,11 +2,13 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | this | [`Timers`], the shards; [`Timer`], one timer; how they agree with the thread that waits |
+//! | this | [`Timers`], the shards; how they agree with the thread that waits |
+//! | `timer` | [`Timer`], one timer; how its owner agrees with whoever fires it |
 //! | `wheel` | timers by deadline |
 //! | `list` | one timer's part in a wheel, and lists of them |
 //! | `word` | one timer's state, and its transitions |
 //! | `rounding` | how late a timer may be |
+//! | `models` | the protocols under loom |
 //! | `model` | the wheel beside a sorted map, for random tests and the fuzzer |
 //!
 //! Each worker arms timers in a shard of its own, so that no two workers share a line while they do. A shard is a wheel behind a lock that is
@@ -19,25 +21,14 @@
 //! `waiting_until`: if that is later, interrupt the waiter. Waiting: publish `waiting_until`, full fence, read every shard's `next` again: if
 //! one is earlier, begin anew. Of the two fences one is first, so the waiter knows of the deadline, or it is interrupted. A deadline that is not earlier
 //! than `next` changes nothing: whoever waits does so no longer than until then.
-//!
-//! # A timer that fires, against its owner
-//!
-//! An armed timer is the shard's, and touched under its lock; the `word` says whether it is. The shard gives it up by one last store, of
-//! `FIRED`. The owner who reads that has it again, without the lock. The owner who reads a deadline locks the shard and reads again: now nothing
-//! changes it any more. A deadline is *postponed* without the lock, by an exchange of the word, which either finds the timer armed still,
-//! or fails; and firing is an exchange that fails if the timer was postponed just now.
-//!
-//! # How precise a timer is
-//!
-//! It never fires early. How much it is late on purpose says `rounding`.
-//!
-//! Whoever makes a timer that is to wait for some time has just read the clock. So arming it does without, and does not look whether that time has
-//! passed meanwhile; if it has, the next turn fires it. Without the clock, arming and dropping a timer would cost half as much again.
 
 mod list;
 #[cfg(all(any(test, fuzzing), not(rt_loom)))]
 pub(super) mod model;
+#[cfg(all(test, rt_loom))]
+mod models;
 mod rounding;
+mod timer;
 mod wheel;
 mod word;
 
@@ -46,17 +37,16 @@ use super::clock::Clock;
 use crate::primitives::atomic::{AtomicU64, Ordering, fence};
 use crate::primitives::clock::Time;
 use crate::primitives::planted::{self, Step};
-use crate::primitives::{CachePadded, Mutex, MutexGuard};
-use crate::task::wake_contained;
+use crate::primitives::{CachePadded, Mutex};
 use list::Entry;
-use rounding::{COARSE_WAIT, fires};
-use std::pin::Pin;
+use rounding::fires;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
+pub(crate) use timer::Timer;
 use wheel::{NEVER, Wheel};
+#[cfg(feature = "test-util")]
 pub(super) use word::LAST;
-use word::State;
 
 /// All timers of a runtime.
 #[derive(Debug)]
@@ -248,189 +238,6 @@ impl Shard {
     }
 }
 
-/// A timer of a driver, disarmed when dropped. Pinned, because an armed one is linked into a wheel.
-#[derive(Debug)]
-pub(crate) struct Timer {
-    shard: Arc<CachePadded<Shard>>,
-    entry: Entry,
-}
-
-impl Timer {
-    /// Whether the deadline has been reached; if not, `waker`, and no other, will be woken then. `deadline` counts only if this is the first
-    /// call since the last [`reset`](Self::reset).
-    ///
-    /// # Panics
-    ///
-    /// If the driver has shut down, because nobody would ever wake it.
-    #[track_caller]
-    #[inline]
-    pub(crate) fn poll(self: Pin<&mut Self>, deadline: Time, waker: &Waker) -> Poll<()> {
-        match self.entry.word.state() {
-            State::Idle(0) => self.into_ref().look_and_arm(deadline, waker),
-            State::Idle(deadline) => self.into_ref().arm(deadline, waker),
-            State::Armed(deadline) => self.into_ref().poll_armed(Time(deadline), waker),
-            State::Fired => Poll::Ready(()),
-            State::Closed => shut_down(),
-        }
-    }
-
-    #[track_caller]
-    #[inline(never)]
-    fn look_and_arm(self: Pin<&Self>, deadline: Time, waker: &Waker) -> Poll<()> {
-        let now = self.shard.common.clock.now();
-        if deadline <= now {
-            return Poll::Ready(());
-        }
-        let deadline = deadline.0.min(LAST);
-        self.arm(self.shard.common.fires(deadline, deadline.saturating_sub(now.0)), waker)
-    }
-
-    #[track_caller]
-    #[inline(always)]
-    fn arm(self: Pin<&Self>, deadline: u64, waker: &Waker) -> Poll<()> {
-        // Cloned before the lock: it may be the user's code.
-        let waker = waker.clone();
-        let wheel = self.shard.wheel.lock();
-        if deadline <= wheel.elapsed() {
-            return self.arm_late(wheel, deadline, waker);
-        }
-        self.arm_in(wheel, deadline, waker)
-    }
-
-    /// `arm` if the deadline has been reached in the meantime, or if nobody serves the wheel any more.
-    #[track_caller]
-    #[cold]
-    #[inline(never)]
-    fn arm_late(self: Pin<&Self>, wheel: MutexGuard<'_, Wheel>, deadline: u64, waker: Waker) -> Poll<()> {
-        if wheel.is_closed() {
-            drop(wheel);
-            shut_down();
-        }
-        self.arm_in(wheel, deadline, waker)
-    }
-
-    #[inline(always)]
-    fn arm_in(self: Pin<&Self>, mut wheel: MutexGuard<'_, Wheel>, deadline: u64, waker: Waker) -> Poll<()> {
-        // SAFETY: nobody but its owner arms the entry, and it is idle. It is pinned, and its drop takes it out of the wheel.
-        unsafe { wheel.insert(&self.get_ref().entry, deadline, waker) };
-        let is_earliest = self.shard.publish_earlier(deadline);
-        drop(wheel);
-        if is_earliest {
-            self.shard.tell_waiter(deadline);
-        }
-        Poll::Pending
-    }
-
-    /// Sees to it that `waker` is the one to be woken, if the timer is armed still.
-    #[track_caller]
-    fn poll_armed(self: Pin<&Self>, deadline: Time, waker: &Waker) -> Poll<()> {
-        let (shard, entry) = (&self.shard, &self.entry);
-        if deadline <= shard.common.clock.coarse() {
-            // A task that polls again and again lets nobody fire it.
-            drop(self.disarm());
-            return Poll::Ready(());
-        }
-        let is_armed = |entry: &Entry| matches!(entry.word.state(), State::Armed(_));
-        let mut wheel = shard.wheel.lock();
-        // SAFETY: under the lock, an armed entry is in the wheel.
-        if is_armed(entry) && unsafe { wheel.will_wake(entry, waker) } {
-            return Poll::Pending;
-        }
-        drop(wheel);
-        // Cloned before the lock, and the old one dropped after it: both may be the user's code.
-        let waker = waker.clone();
-        wheel = shard.wheel.lock();
-        let unused = match is_armed(entry) {
-            // SAFETY: as above.
-            true => unsafe { wheel.replace_waker(entry, waker) },
-            false => waker,
-        };
-        drop(wheel);
-        drop(unused);
-        match entry.word.state() {
-            State::Closed => shut_down(),
-            State::Fired => Poll::Ready(()),
-            State::Armed(_) | State::Idle(_) => Poll::Pending,
-        }
-    }
-
-    /// Another deadline. If the timer is armed, its waker is woken then; else it has to be polled first.
-    pub(crate) fn reset(self: Pin<&mut Self>, deadline: Time) {
-        match self.entry.word.state() {
-            State::Idle(_) | State::Fired => self.entry.word.rest(),
-            State::Armed(_) => self.into_ref().move_to(deadline),
-            State::Closed => {}
-        }
-    }
-
-    fn move_to(self: Pin<&Self>, deadline: Time) {
-        let (shard, entry) = (&self.shard, &self.entry);
-        let clock = &shard.common.clock;
-        let wait = deadline.0.saturating_sub(clock.coarse().0);
-        // A shorter one may be none.
-        if wait < COARSE_WAIT && deadline <= clock.now() {
-            // It completes when it is polled, to which its task is woken.
-            return self.disarm().into_iter().for_each(wake_contained);
-        }
-        let deadline = shard.common.fires(deadline.0.min(LAST), wait);
-        if entry.word.postpone(deadline) {
-            return;
-        }
-        let mut wheel = shard.wheel.lock();
-        match entry.word.state() {
-            State::Armed(_) => {
-                // SAFETY: under the lock, an armed entry is in the wheel.
-                unsafe { wheel.move_to(entry, deadline) };
-                let is_earliest = shard.publish_earlier(deadline);
-                drop(wheel);
-                if is_earliest {
-                    shard.tell_waiter(deadline);
-                }
-            }
-            State::Fired => entry.word.rest(),
-            State::Idle(_) | State::Closed => {}
-        }
-    }
-
-    /// Takes the timer out of its wheel, and returns its waker, which may be the user's code.
-    fn disarm(&self) -> Option<Waker> {
-        // SAFETY: it is called with the wheel that the entry is in.
-        self.if_armed(|wheel| unsafe { wheel.remove(&self.entry) })
-    }
-
-    // Never: most timers that are dropped in the place where they were made have not been armed.
-    #[inline(never)]
-    fn drop_armed(&self) {
-        // `next` may stay too early: a look for nothing, rather than a search now.
-        // SAFETY: it is called with the wheel that the entry is in.
-        drop(self.if_armed(|wheel| unsafe { wheel.remove_for_good(&self.entry) }));
-    }
-
-    /// Calls `f` with the wheel, if the timer is in it still.
-    #[inline(always)]
-    fn if_armed<R>(&self, f: impl FnOnce(&mut Wheel) -> R) -> Option<R> {
-        let mut wheel = self.shard.wheel.lock();
-        // Under the lock, an armed entry is in the wheel.
-        let is_armed = matches!(self.entry.word.state(), State::Armed(_)) || !planted::keeps(Step::OwnerLooksAgain);
-        is_armed.then(|| f(&mut wheel))
-    }
-}
-
-impl Drop for Timer {
-    #[inline]
-    fn drop(&mut self) {
-        if matches!(self.entry.word.state(), State::Armed(_)) {
-            self.drop_armed();
-        }
-    }
-}
-
-#[track_caller]
-#[cold]
-fn shut_down() -> ! {
-    panic!("the runtime of this timer has shut down: nobody would ever wake its task");
-}
-
 #[cfg(all(test, not(rt_loom)))]
 mod tests {
     use super::*;
@@ -573,236 +380,5 @@ mod tests {
         }));
         assert!(polled.is_err());
         drop(timer);
-    }
-}
-
-#[cfg(all(test, rt_loom))]
-mod models {
-    use super::*;
-    use crate::primitives::atomic::AtomicBool;
-    use crate::primitives::planted::assert_caught;
-    use loom::thread;
-    use std::task::Wake;
-
-    /// For the state of a waker, which is no part of the protocol.
-    struct Note(AtomicBool);
-
-    impl Wake for Note {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn timers(shards: usize) -> Arc<Timers> {
-        let bell = Bell::new(
-            #[cfg(feature = "net")]
-            None,
-        );
-        Arc::new(Timers::new(shards, &Arc::new(bell)))
-    }
-
-    const LONG: u64 = 3600 * 1_000_000_000;
-
-    fn timer(timers: &Timers, shard: usize) -> Timer {
-        timers.timer(Some(shard), Time(0), None).unwrap()
-    }
-
-    fn after(start: Time, time: u64) -> Time {
-        Time(start.0 + time)
-    }
-
-    fn fire(timers: &Timers, at: u64) -> bool {
-        let mut woken = Vec::new();
-        timers.fire_at(at, &mut woken);
-        woken.into_iter().map(Waker::wake).count() > 0
-    }
-
-    #[test]
-    fn a_new_earliest_timer_is_known_to_the_waiting_thread_or_interrupts_it() {
-        loom::model(|| {
-            let timers = timers(2);
-            let armer = thread::spawn({
-                let timers = timers.clone();
-                move || {
-                    let mut timer = Box::pin(timer(&timers, 1));
-                    let deadline = after(Time::now(), LONG).0;
-                    // SAFETY: the timer is boxed, and its drop disarms it.
-                    unsafe { timer.shard.wheel.lock().insert(&timer.entry, deadline, Waker::noop().clone()) };
-                    let interrupts = timer.shard.publish_earlier(deadline) && timer.shard.tell_waiter(deadline);
-                    timer.as_mut().reset(after(Time::now(), 2 * LONG));
-                    (interrupts, timer)
-                }
-            });
-            let limit = timers.begin_wait();
-            let (interrupts, _timer) = armer.join().unwrap();
-            assert!(limit.is_some() || interrupts, "the thread waits for ever and the timer is armed");
-        });
-    }
-
-    #[test]
-    fn the_timer_model_notices_an_armer_without_a_fence() {
-        let name = "driver::timers::models::a_new_earliest_timer_is_known_to_the_waiting_thread_or_interrupts_it";
-        assert_caught(name, Step::ArmerFences);
-    }
-
-    #[test]
-    fn the_timer_model_notices_a_waiter_without_a_fence() {
-        let name = "driver::timers::models::a_new_earliest_timer_is_known_to_the_waiting_thread_or_interrupts_it";
-        assert_caught(name, Step::WaiterFences);
-    }
-
-    // In the following, the owner is the second thread. loom looks for races with the last access to an atomic only, and the wheel reads a
-    // word before it exchanges it.
-
-    #[test]
-    fn a_timer_that_is_dropped_while_it_fires_is_taken_out_once() {
-        loom::model(|| {
-            let timers = timers(1);
-            let mut timer = Box::pin(timer(&timers, 0));
-            let note = Arc::new(Note(AtomicBool::new(false)));
-            assert!(timer.as_mut().poll(after(Time::now(), LONG), &Waker::from(note.clone())).is_pending());
-            let owner = thread::spawn(move || {
-                // As in its drop, but for the look at the outcome.
-                if matches!(timer.entry.word.state(), State::Armed(_)) {
-                    drop(timer.disarm());
-                }
-                timer.entry.word.state()
-            });
-            let has_fired = fire(&timers, LAST);
-            let state = owner.join().unwrap();
-            assert_eq!(state == State::Fired, has_fired, "a timer that has fired is not taken out again");
-            assert_eq!(Arc::strong_count(&note), 1, "the waker is dropped once");
-            assert_eq!(timers.shards[0].wheel.lock().next(), NEVER, "nothing is left in the wheel");
-        });
-    }
-
-    #[test]
-    fn the_firing_model_notices_an_owner_that_does_not_look_again() {
-        let name = "driver::timers::models::a_timer_that_is_dropped_while_it_fires_is_taken_out_once";
-        assert_caught(name, Step::OwnerLooksAgain);
-    }
-
-    #[test]
-    fn a_timer_that_has_fired_is_its_owners_again_with_all_that_was_written_to_it() {
-        loom::model(|| {
-            let timers = timers(1);
-            let mut timer = Box::pin(timer(&timers, 0));
-            assert!(timer.as_mut().poll(after(Time::now(), LONG), Waker::noop()).is_pending());
-            let owner = thread::spawn(move || {
-                if timer.entry.word.state() == State::Fired {
-                    // Without the lock, as when it is armed again or its memory is used for something else.
-                    // SAFETY: it has fired, so it is the owner's.
-                    unsafe { timer.entry.put_waker(Waker::noop().clone()) };
-                }
-            });
-            fire(&timers, LAST);
-            owner.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn the_firing_model_notices_a_wheel_that_does_not_release() {
-        let name = "driver::timers::models::a_timer_that_has_fired_is_its_owners_again_with_all_that_was_written_to_it";
-        assert_caught(name, Step::FireReleases);
-    }
-
-    #[test]
-    fn the_firing_model_notices_an_owner_that_does_not_acquire() {
-        let name = "driver::timers::models::a_timer_that_has_fired_is_its_owners_again_with_all_that_was_written_to_it";
-        assert_caught(name, Step::OwnerAcquires);
-    }
-
-    #[test]
-    fn a_timer_is_either_postponed_or_fires() {
-        loom::model(|| {
-            let timers = timers(1);
-            let start = Time::now();
-            let mut timer = Box::pin(timer(&timers, 0));
-            assert!(timer.as_mut().poll(after(start, LONG), Waker::noop()).is_pending());
-            let between = after(start, 2 * LONG).0;
-            let later = after(start, 3 * LONG).0;
-            let owner = thread::spawn(move || (timer.entry.word.postpone(later), timer));
-            let has_fired = fire(&timers, between);
-            let (is_postponed, timer) = owner.join().unwrap();
-            assert_ne!(is_postponed, has_fired);
-            assert_eq!(timer.entry.word.state() == State::Fired, has_fired);
-            assert_eq!(fire(&timers, LAST), is_postponed, "who postpones a timer finds it armed");
-        });
-    }
-
-    #[test]
-    fn the_postponing_model_notices_a_wheel_that_does_not_compare() {
-        assert_caught("driver::timers::models::a_timer_is_either_postponed_or_fires", Step::FireCompares);
-    }
-
-    #[test]
-    fn a_timer_that_is_reset_to_an_earlier_time_while_it_fires_is_armed_still_or_has_fired() {
-        loom::model(|| {
-            let timers = timers(1);
-            let start = Time::now();
-            let mut timer = Box::pin(timer(&timers, 0));
-            assert!(timer.as_mut().poll(after(start, 2 * LONG), Waker::noop()).is_pending());
-            let owner = thread::spawn(move || {
-                timer.as_mut().reset(after(start, LONG));
-                timer
-            });
-            let has_fired = fire(&timers, LAST);
-            let timer = owner.join().unwrap();
-            match timer.entry.word.state() {
-                // It fired first; the owner polls it again.
-                State::Idle(_) => assert!(has_fired, "it was armed, and is lost"),
-                State::Armed(_) => assert!(!has_fired && fire(&timers, LAST), "it cannot fire"),
-                State::Fired => assert!(has_fired),
-                State::Closed => unreachable!(),
-            }
-        });
-    }
-
-    #[test]
-    fn a_timer_that_is_polled_with_another_waker_while_it_fires_wakes_the_last_or_is_ready() {
-        loom::model(|| {
-            let timers = timers(1);
-            let deadline = after(Time::now(), LONG);
-            let note = || Arc::new(Note(AtomicBool::new(false)));
-            let (first, second) = (note(), note());
-            let is_woken = |note: &Note| note.0.load(Ordering::Relaxed);
-            let mut timer = Box::pin(timer(&timers, 0));
-            assert!(timer.as_mut().poll(deadline, &Waker::from(first.clone())).is_pending());
-            let owner = thread::spawn({
-                let waker = Waker::from(second.clone());
-                move || (timer.as_mut().poll(deadline, &waker).is_ready(), timer)
-            });
-            let has_fired = fire(&timers, LAST);
-            let (is_ready, timer) = owner.join().unwrap();
-            match is_ready {
-                true => assert!(has_fired && is_woken(&first)),
-                false => assert!((has_fired || fire(&timers, LAST)) && is_woken(&second), "nobody polls it again"),
-            }
-            drop(timer);
-            assert_eq!((Arc::strong_count(&first), Arc::strong_count(&second)), (1, 1), "each waker is dropped once");
-        });
-    }
-
-    #[test]
-    fn shutting_down_wakes_a_timer_or_makes_arming_it_a_panic() {
-        loom::model(|| {
-            let timers = timers(1);
-            let timer = Box::pin(timer(&timers, 0));
-            let owner = thread::spawn(move || {
-                let mut wheel = timer.shard.wheel.lock();
-                let is_armed = !wheel.is_closed();
-                if is_armed {
-                    // SAFETY: the timer is boxed, and its drop disarms it.
-                    unsafe { wheel.insert(&timer.entry, 1, Waker::noop().clone()) };
-                }
-                drop(wheel);
-                (is_armed, timer)
-            });
-            let mut woken = Vec::new();
-            timers.shut_down(&mut woken);
-            let (is_armed, timer) = owner.join().unwrap();
-            assert_eq!(woken.len() == 1, is_armed);
-            assert_eq!(timer.entry.word.state() == State::Closed, is_armed);
-        });
     }
 }

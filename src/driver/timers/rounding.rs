@@ -36,7 +36,7 @@ fn to_digits(deadline: u64, digits: u32) -> u64 {
 #[cfg(all(test, not(rt_loom)))]
 mod tests {
     use super::*;
-    use crate::driver::timers::LAST;
+    use crate::driver::timers::word::LAST;
 
     #[test]
     fn a_deadline_is_rounded_up_by_less_than_a_sixteenth_of_the_wait_and_a_millisecond() {
