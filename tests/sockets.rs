@@ -697,7 +697,7 @@ fn an_event_that_came_after_the_guard_is_not_cleared() {
         let one = AsyncFd::new(one).unwrap();
         other.write_all(b"a").unwrap();
         let mut guard = one.readable().await.unwrap();
-        assert_eq!((&mut &*one.get_ref()).read(&mut [0; 8]).unwrap(), 1);
+        assert_eq!(one.get_ref().read(&mut [0; 8]).unwrap(), 1);
         other.write_all(b"b").unwrap();
         // The reactor has to have seen it: another wait does, by another descriptor that becomes ready later.
         let (mut later, other_end) = UnixStream::pair().unwrap();
