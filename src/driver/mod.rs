@@ -7,7 +7,8 @@
 //! | `bell` | how to end that wait |
 //! | `clock` | what time it is for this runtime |
 //! | `pause` | what happens while that stands still |
-//! | `reactor` | mio's poller and the table of registered sources |
+//! | `reactor` | mio's poller |
+//! | `table` | places for registered sources |
 //! | `readiness` | what a source is ready for, and who waits for it |
 //! | `registration` | a source's place in the reactor: waiting for it, trying what may block |
 //! | `interest` | the sets of what can be waited for |
@@ -36,6 +37,8 @@ mod readiness;
 mod registration;
 #[cfg(feature = "net")]
 pub(crate) mod socket;
+#[cfg(feature = "net")]
+mod table;
 #[cfg_attr(not(feature = "time"), path = "no_timers.rs")]
 mod timers;
 

@@ -1,13 +1,12 @@
-//! mio's poller, and the table of registered sources.
+//! mio's poller, and what sources need of it.
 //!
-//! A source is registered once, for both directions and edge-triggered, and stays so until it is dropped. Its token is a
-//! place in the table and that place's generation, never a pointer: an event that was on its way while the source was
-//! dropped, and its place given to another, is recognised and ignored.
+//! A source is registered once, edge-triggered, and stays so until it is dropped. Its token is a place in the table and that
+//! place's generation, never a pointer: an event that was on its way while the source was dropped, and its place given to
+//! another, is recognised and ignored.
 
 use super::interest::{Interest, Ready};
-use super::readiness::Readiness;
 use super::registration::Registration;
-use crate::primitives::Mutex;
+use super::table::{Table, Token};
 use std::fmt;
 use std::io;
 use std::panic::RefUnwindSafe;
@@ -19,20 +18,7 @@ use std::time::Duration;
 pub(crate) struct Reactor {
     registry: mio::Registry,
     waker: mio::Waker,
-    table: Mutex<Table>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    places: Vec<Place>,
-    free: Vec<u32>,
-    shut_down: bool,
-}
-
-#[derive(Debug, Default)]
-struct Place {
-    generation: u32,
-    source: Option<Arc<Readiness>>,
+    table: Table,
 }
 
 /// The part that one thread at a time waits on.
@@ -40,26 +26,33 @@ struct Place {
 pub(super) struct Poller {
     poll: mio::Poll,
     events: mio::Events,
+    few_events: mio::Events,
 }
 
-/// Events taken by one call. Fewer cost more calls under load; more make the tasks of the first wait for the last.
+/// Events taken by one call that waits. Fewer cost more calls under load; more make the tasks of the first wait for the last.
 const EVENTS: usize = 1024;
+
+/// Events taken by a worker that is busy and only looks. More would flood its queue; with fewer, a busy server falls behind.
+const FEW_EVENTS: usize = 256;
 
 /// Waits shorter than this are precise, for a second system call if something else comes first. A wait that is longer ends up to a millisecond late.
 /// Twice as much, and servers with many timeouts make that call often; half as much would be felt in an animation.
 #[cfg(target_os = "linux")]
 const PRECISE: Duration = Duration::from_millis(16);
 
-/// Not a place in the table: places stay below 2^32.
+/// Not a place in the table.
 const WAKER: mio::Token = mio::Token(usize::MAX);
 
 impl Reactor {
     pub(super) fn new() -> io::Result<(Poller, Arc<Self>)> {
         let poll = mio::Poll::new()?;
+        #[cfg(target_os = "linux")]
+        grow_descriptor_table(&poll);
         let registry = poll.registry().try_clone()?;
         let waker = mio::Waker::new(&registry, WAKER)?;
-        let reactor = Reactor { registry, waker, table: Mutex::new(Table::default()) };
-        Ok((Poller { poll, events: mio::Events::with_capacity(EVENTS) }, Arc::new(reactor)))
+        let reactor = Reactor { registry, waker, table: Table::new() };
+        let (events, few_events) = (mio::Events::with_capacity(EVENTS), mio::Events::with_capacity(FEW_EVENTS));
+        Ok((Poller { poll, events, few_events }, Arc::new(reactor)))
     }
 
     pub(super) fn interrupt(&self) {
@@ -76,38 +69,37 @@ impl Reactor {
     where
         S: mio::event::Source + ?Sized,
     {
-        let readiness = Arc::new(Readiness::new());
-        let token = self.table.lock().insert(readiness.clone())?;
-        if let Err(error) = self.registry.register(source, token, interest.to_mio()) {
-            self.table.lock().remove(token);
+        let token = self.table.insert()?;
+        if let Err(error) = self.registry.register(source, token.to_mio(), interest.to_mio()) {
+            self.table.remove(token);
             return Err(error);
         }
-        Ok(Registration::new(self.clone(), token, readiness))
+        Ok(Registration::new(self.clone(), token))
     }
 
-    /// Takes a source out. False: it was out already.
-    pub(super) fn deregister<S>(&self, source: &mut S, token: mio::Token) -> io::Result<bool>
+    /// Takes a source out, whose place may be another's from now on.
+    pub(super) fn deregister<S>(&self, source: &mut S, token: Token) -> io::Result<()>
     where
         S: mio::event::Source + ?Sized,
     {
-        if self.table.lock().remove(token).is_none() {
-            return Ok(false);
-        }
-        self.registry.deregister(source).map(|()| true)
+        let deregistered = self.registry.deregister(source);
+        self.table.remove(token);
+        deregistered
+    }
+
+    pub(super) fn table(&self) -> &Table {
+        &self.table
     }
 
     pub(super) fn shut_down(&self, woken: &mut Vec<Waker>) {
-        let mut table = self.table.lock();
-        table.shut_down = true;
-        for source in table.places.iter().filter_map(|place| place.source.as_ref()) {
-            source.set(Ready::SHUT_DOWN, woken);
-        }
+        self.table.shut_down(woken);
     }
 }
 
 impl Poller {
     /// Waits for events for at most `limit`, and moves the wakers that waited for them to `woken`. True: it was interrupted.
     pub(super) fn poll(&mut self, reactor: &Reactor, mut limit: Option<Duration>, woken: &mut Vec<Waker>) -> bool {
+        let only_looks = limit.is_some_and(|limit| limit.is_zero());
         #[cfg(target_os = "linux")]
         if let Some(time) = limit.filter(|time| !time.is_zero() && *time < PRECISE) {
             if !self.is_readable_within(time) {
@@ -115,21 +107,19 @@ impl Poller {
             }
             limit = Some(Duration::ZERO);
         }
-        match self.poll.poll(&mut self.events, limit) {
+        let events = if only_looks { &mut self.few_events } else { &mut self.events };
+        match self.poll.poll(events, limit) {
             Ok(()) => {}
             // The caller looks again soon.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
             Err(error) => panic!("the reactor cannot wait for events: {error}"),
         }
-        if self.events.is_empty() {
-            return false;
-        }
         let mut is_interrupted = false;
-        let table = reactor.table.lock();
-        for event in &self.events {
-            match table.get(event.token()) {
-                Some(source) => source.set(Ready::of(event), woken),
-                None => is_interrupted |= event.token() == WAKER,
+        for event in &*events {
+            if event.token() == WAKER {
+                is_interrupted = true;
+            } else {
+                reactor.table.set(event.token().into(), Ready::of(event), woken);
             }
         }
         is_interrupted
@@ -148,48 +138,19 @@ impl Poller {
     }
 }
 
-impl Table {
-    fn insert(&mut self, readiness: Arc<Readiness>) -> io::Result<mio::Token> {
-        if self.shut_down {
-            return Err(shut_down());
-        }
-        let place = match self.free.pop() {
-            Some(place) => place as usize,
-            None => {
-                self.places.push(Place::default());
-                self.places.len() - 1
-            }
-        };
-        self.places[place].source = Some(readiness);
-        Ok(token(place, self.places[place].generation))
-    }
-
-    fn get(&self, token: mio::Token) -> Option<&Arc<Readiness>> {
-        let (index, generation) = place(token);
-        let place = self.places.get(index)?;
-        (place.generation & GENERATIONS == generation).then_some(place.source.as_ref()).flatten()
-    }
-
-    fn remove(&mut self, token: mio::Token) -> Option<Arc<Readiness>> {
-        self.get(token)?;
-        let (index, _) = place(token);
-        let place = &mut self.places[index];
-        place.generation = place.generation.wrapping_add(1);
-        self.free.push(index as u32);
-        place.source.take()
-    }
-}
-
-/// Half of a token's bits each, whatever the width of a word.
-const HALF: u32 = usize::BITS / 2;
-const GENERATIONS: u32 = (u32::MAX as u64 & ((1 << HALF) - 1)) as u32;
-
-fn token(place: usize, generation: u32) -> mio::Token {
-    mio::Token(((generation & GENERATIONS) as usize) << HALF | place)
-}
-
-fn place(token: mio::Token) -> (usize, u32) {
-    (token.0 & ((1 << HALF) - 1), (token.0 >> HALF) as u32)
+/// Makes the kernel grow the process's table of descriptors once, and not step by step under load: each step stops every thread that opens
+/// a descriptor for milliseconds.
+#[cfg(target_os = "linux")]
+fn grow_descriptor_table(any: &mio::Poll) {
+    /// Eight bytes of kernel memory each; programs with more connections than that grow it one time more.
+    const ENOUGH: u64 = 1 << 15;
+    static GROWN: std::sync::Once = std::sync::Once::new();
+    GROWN.call_once(|| {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let last = limit.unwrap_or(ENOUGH).min(ENOUGH).saturating_sub(1);
+        // A number that is free from the last on; if there is none, the table is large already.
+        drop(rustix::io::fcntl_dupfd_cloexec(any.registry(), last as i32));
+    });
 }
 
 pub(super) fn shut_down() -> io::Error {
@@ -198,27 +159,9 @@ pub(super) fn shut_down() -> io::Error {
 
 // No lock is held while user code runs, so a panic of it finds nothing half done.
 impl RefUnwindSafe for Reactor {}
-impl RefUnwindSafe for Readiness {}
 
 impl fmt::Debug for Reactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reactor").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_for_a_source_that_is_gone_does_not_reach_its_successor() {
-        let mut table = Table::default();
-        let old = table.insert(Arc::new(Readiness::new())).unwrap();
-        assert!(table.remove(old).is_some());
-        let new = table.insert(Arc::new(Readiness::new())).unwrap();
-        assert_eq!(place(old).0, place(new).0, "the place is used again");
-        assert!(table.get(old).is_none());
-        assert!(table.get(new).is_some());
-        assert!(table.remove(old).is_none(), "a second deregistration does nothing");
     }
 }

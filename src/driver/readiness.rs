@@ -5,6 +5,7 @@
 //! | bits | meaning |
 //! |---|---|
 //! | 0-7 | what the source is ready for, as far as the reactor has heard and nobody has found otherwise |
+//! | 8-31 | generation: how many sources have been here before, modulo 2^24 |
 //! | 32-63 | tick: how many events there were |
 //!
 //! Events are edges: the poller tells of each once. So readiness stays set until an operation returns `WouldBlock`, and it
@@ -15,10 +16,17 @@
 //! The reactor sets the bits, then takes the waiters' lock and takes out who waits for them. A task that finds its bits
 //! clear takes the lock, leaves its waker, and reads the bits again before it gives the lock back. Whoever has the lock
 //! second sees what the other did.
+//!
+//! # Used again
+//!
+//! A source that goes leaves its place to another, in the next generation. An event that was on its way to it carries the old
+//! one, and changes nothing. If it came just before the change, its wakers may be those of the new source, which are woken for nothing; the bits
+//! that it set have been cleared.
 
 use super::interest::{Direction, Interest, Ready};
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicU64, Ordering};
+use crate::primitives::planted::{self, Step};
 use std::task::{Context, Poll, Waker};
 
 /// Readiness as it was when somebody looked.
@@ -31,8 +39,9 @@ pub(crate) struct Seen {
     tick: u64,
 }
 
-/// The readiness of one registered source.
+/// The readiness of one registered source; or a place for one. On a cache line of its own: its neighbours are other tasks'.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Readiness {
     word: AtomicU64,
     waiters: Mutex<Waiters>,
@@ -43,17 +52,33 @@ struct Waiters {
     /// The last to poll in each direction.
     reader: Option<Waker>,
     writer: Option<Waker>,
-    /// Any number of others, each with a key of its own.
-    others: Vec<(u64, Interest, Waker)>,
-    next_key: u64,
+    /// Any number of others. Few sources have any, and all should be small.
+    #[allow(clippy::box_collection, reason = "a third of the size")]
+    others: Option<Box<Vec<Other>>>,
+}
+
+#[derive(Debug)]
+struct Other {
+    key: u64,
+    interest: Interest,
+    waker: Waker,
 }
 
 const READY_BITS: u64 = 0xff;
+const GENERATION: u32 = 8;
+const GENERATION_BITS: u64 = 0xff_ffff << GENERATION;
+const ONE_GENERATION: u64 = 1 << GENERATION;
 const ONE_TICK: u64 = 1 << 32;
 
 impl Readiness {
     pub(super) fn new() -> Self {
         Readiness { word: AtomicU64::new(0), waiters: Mutex::new(Waiters::default()) }
+    }
+
+    /// Of the source that is here now.
+    pub(super) fn generation(&self) -> u32 {
+        // Ordering: Relaxed; the caller has the place for itself, by a lock.
+        ((self.word.load(Ordering::Relaxed) & GENERATION_BITS) >> GENERATION) as u32
     }
 
     /// What it is ready for now, if that is anything of what is asked for.
@@ -66,12 +91,26 @@ impl Readiness {
         (!ready.is_empty()).then_some(Seen { ready, is_unusual, tick: word / ONE_TICK })
     }
 
-    /// Adds an event, and moves the wakers that waited for it to `woken`.
-    pub(super) fn set(&self, ready: Ready, woken: &mut Vec<Waker>) {
+    /// Adds an event for the source of a generation, and moves the wakers that waited for it to `woken`.
+    pub(super) fn set(&self, generation: u32, ready: Ready, woken: &mut Vec<Waker>) {
         // Ordering: AcqRel publishes the bits; the lock below decides the race with those who begin to wait.
-        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-            Some(word.wrapping_add(ONE_TICK) | u64::from(ready.bits()))
+        let set = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+            let is_current = (word & GENERATION_BITS) >> GENERATION == u64::from(generation);
+            is_current.then(|| word.wrapping_add(ONE_TICK) | u64::from(ready.bits()))
         });
+        if set.is_ok() {
+            self.take_waiters(ready, woken);
+        }
+    }
+
+    /// As `set`, for whatever source is here.
+    pub(super) fn set_any(&self, ready: Ready, woken: &mut Vec<Waker>) {
+        // Ordering: AcqRel, as in `set`.
+        self.word.fetch_or(u64::from(ready.bits()), Ordering::AcqRel);
+        self.take_waiters(ready, woken);
+    }
+
+    fn take_waiters(&self, ready: Ready, woken: &mut Vec<Waker>) {
         let mut waiters = self.waiters.lock();
         if ready.contains_any(Interest::READABLE.mask()) {
             woken.extend(waiters.reader.take());
@@ -79,13 +118,10 @@ impl Readiness {
         if ready.contains_any(Interest::WRITABLE.mask()) {
             woken.extend(waiters.writer.take());
         }
-        let mut index = 0;
-        while index < waiters.others.len() {
-            if ready.contains_any(waiters.others[index].1.mask()) {
-                woken.push(waiters.others.swap_remove(index).2);
-            } else {
-                index += 1;
-            }
+        if let Some(others) = &mut waiters.others {
+            woken.extend(
+                others.extract_if(.., |other| ready.contains_any(other.interest.mask())).map(|other| other.waker),
+            );
         }
     }
 
@@ -100,7 +136,8 @@ impl Readiness {
         let gone = u64::from((bits - Ready::LASTING).bits());
         // Ordering: AcqRel on success keeps the word's history in one chain; a failure means a newer event, which stays.
         let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-            (word / ONE_TICK == seen.tick).then_some(word & !gone)
+            let is_newest = word / ONE_TICK == seen.tick || !planted::keeps(Step::ClearCompares);
+            is_newest.then_some(word & !gone)
         });
     }
 
@@ -118,10 +155,15 @@ impl Readiness {
             Direction::Write => &mut waiters.writer,
         };
         let old = place.replace(waker);
-        let seen = self.seen(interest);
+        let seen = self.seen_again(interest);
         drop(waiters);
         drop(old);
         seen.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// After leaving a waker.
+    fn seen_again(&self, interest: Interest) -> Option<Seen> {
+        if planted::keeps(Step::WaiterSeesAgain) { self.seen(interest) } else { None }
     }
 
     /// Readiness for any number of waiters: each keeps its key, and gives it to [`forget`](Self::forget) at the end.
@@ -131,18 +173,19 @@ impl Readiness {
         }
         let waker = cx.waker().clone();
         let mut waiters = self.waiters.lock();
-        let place = key.and_then(|key| waiters.others.iter_mut().find(|other| other.0 == key));
+        let others = waiters.others.get_or_insert_default();
+        let place = key.and_then(|key| others.iter_mut().find(|other| other.key == key));
         let old = match place {
-            Some(other) => Some(std::mem::replace(&mut other.2, waker)),
+            Some(other) => Some(std::mem::replace(&mut other.waker, waker)),
             None => {
-                waiters.next_key += 1;
-                *key = Some(waiters.next_key);
-                let entry = (waiters.next_key, interest, waker);
-                waiters.others.push(entry);
+                // In the order of their keys.
+                let new = others.last().map_or(0, |other| other.key + 1);
+                *key = Some(new);
+                others.push(Other { key: new, interest, waker });
                 None
             }
         };
-        let seen = self.seen(interest);
+        let seen = self.seen_again(interest);
         drop(waiters);
         drop(old);
         seen.map_or(Poll::Pending, Poll::Ready)
@@ -151,14 +194,21 @@ impl Readiness {
     /// Ends a shared wait.
     pub(crate) fn forget(&self, key: u64) {
         let mut waiters = self.waiters.lock();
-        let place = waiters.others.iter().position(|other| other.0 == key);
-        let old = place.map(|place| waiters.others.swap_remove(place));
+        let old = waiters.others.as_mut().and_then(|others| {
+            let place = others.iter().position(|other| other.key == key)?;
+            Some(others.remove(place))
+        });
         drop(waiters);
         drop(old);
     }
 
-    /// Drops the wakers of a source that goes away.
+    /// The source goes: nothing is heard of it any more, nobody waits for it, and another may come.
     pub(super) fn abandon(&self) {
+        // Ordering: AcqRel, as in `set`. A new generation without any bits.
+        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+            let generation = word.wrapping_add(ONE_GENERATION) & GENERATION_BITS;
+            Some(word & !(GENERATION_BITS | READY_BITS) | generation)
+        });
         let waiters = std::mem::take(&mut *self.waiters.lock());
         drop(waiters);
     }
@@ -174,7 +224,7 @@ mod tests {
 
     fn set(readiness: &Readiness, ready: Ready) -> usize {
         let mut woken = Vec::new();
-        readiness.set(ready, &mut woken);
+        readiness.set(readiness.generation(), ready, &mut woken);
         woken.len()
     }
 
@@ -214,9 +264,140 @@ mod tests {
     #[test]
     fn a_waiter_that_forgot_is_not_woken() {
         let readiness = Readiness::new();
-        let mut key = None;
-        assert!(readiness.poll_shared(Interest::READABLE, &mut key, &mut cx()).is_pending());
-        readiness.forget(key.expect("it waits"));
-        assert_eq!(set(&readiness, Ready::READABLE), 0);
+        let (mut first, mut second) = (None, None);
+        assert!(readiness.poll_shared(Interest::READABLE, &mut first, &mut cx()).is_pending());
+        assert!(readiness.poll_shared(Interest::READABLE, &mut second, &mut cx()).is_pending());
+        assert_ne!(first, second);
+        readiness.forget(first.expect("it waits"));
+        assert_eq!(set(&readiness, Ready::READABLE), 1);
+    }
+
+    #[test]
+    fn an_event_for_a_source_that_has_gone_changes_nothing() {
+        let readiness = Readiness::new();
+        let old = readiness.generation();
+        set(&readiness, Ready::READABLE | Ready::READ_CLOSED);
+        readiness.abandon();
+        assert_ne!(readiness.generation(), old);
+        assert!(readiness.poll(Direction::Read, &mut cx()).is_pending());
+        let mut woken = Vec::new();
+        readiness.set(old, Ready::READABLE, &mut woken);
+        assert!(woken.is_empty() && readiness.poll(Direction::Read, &mut cx()).is_pending());
+        readiness.set(readiness.generation(), Ready::READABLE, &mut woken);
+        assert_eq!(woken.len(), 1);
+    }
+
+    #[test]
+    fn a_place_for_a_source_is_one_cache_line() {
+        assert_eq!(size_of::<Readiness>(), 64);
+    }
+}
+
+#[cfg(all(test, rt_loom))]
+mod models {
+    use super::*;
+    use crate::primitives::atomic::AtomicBool;
+    use crate::primitives::planted::assert_caught;
+    use loom::thread;
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    #[derive(Debug)]
+    struct Note(AtomicBool);
+
+    impl Wake for Note {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn event(readiness: &Readiness, generation: u32) {
+        let mut woken = Vec::new();
+        readiness.set(generation, Ready::READABLE, &mut woken);
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    #[test]
+    fn a_task_that_begins_to_wait_sees_the_event_or_is_woken() {
+        loom::model(|| {
+            let readiness = Arc::new(Readiness::new());
+            let note = Arc::new(Note(AtomicBool::new(false)));
+            let waiter = thread::spawn({
+                let (readiness, waker) = (readiness.clone(), Waker::from(note.clone()));
+                move || readiness.poll(Direction::Read, &mut Context::from_waker(&waker)).is_ready()
+            });
+            event(&readiness, 0);
+            let saw = waiter.join().unwrap();
+            assert!(saw || note.0.load(Ordering::Relaxed), "the edge is lost");
+        });
+    }
+
+    #[test]
+    fn a_shared_waiter_sees_the_event_or_is_woken() {
+        loom::model(|| {
+            let readiness = Arc::new(Readiness::new());
+            let note = Arc::new(Note(AtomicBool::new(false)));
+            let waiter = thread::spawn({
+                let (readiness, waker) = (readiness.clone(), Waker::from(note.clone()));
+                move || {
+                    let mut key = None;
+                    readiness.poll_shared(Interest::READABLE, &mut key, &mut Context::from_waker(&waker)).is_ready()
+                }
+            });
+            event(&readiness, 0);
+            let saw = waiter.join().unwrap();
+            assert!(saw || note.0.load(Ordering::Relaxed), "the edge is lost");
+        });
+    }
+
+    /// The kernel's buffer is a flag here: filled before the event is told, emptied by reading.
+    #[test]
+    fn what_arrives_while_a_reader_finds_nothing_is_not_cleared_away() {
+        loom::model(|| {
+            let readiness = Arc::new(Readiness::new());
+            let buffer = Arc::new(AtomicBool::new(false));
+            event(&readiness, 0);
+            let reader = thread::spawn({
+                let (readiness, buffer) = (readiness.clone(), buffer.clone());
+                move || {
+                    let seen = readiness.seen(Interest::READABLE).expect("there was an event");
+                    let found = buffer.swap(false, Ordering::AcqRel);
+                    if !found {
+                        readiness.clear(seen, Interest::READABLE);
+                    }
+                    found
+                }
+            });
+            buffer.store(true, Ordering::Release);
+            event(&readiness, 0);
+            let found = reader.join().unwrap();
+            assert!(found || readiness.seen(Interest::READABLE).is_some(), "the edge is lost");
+        });
+    }
+
+    #[test]
+    fn a_late_event_of_the_source_before_does_not_make_the_next_one_ready() {
+        loom::model(|| {
+            let readiness = Arc::new(Readiness::new());
+            let late = thread::spawn({
+                let readiness = readiness.clone();
+                move || event(&readiness, 0)
+            });
+            readiness.abandon();
+            let ready_at_once = readiness.seen(Interest::READABLE).is_some();
+            late.join().unwrap();
+            assert!(!ready_at_once && readiness.seen(Interest::READABLE).is_none());
+        });
+    }
+
+    #[test]
+    fn a_waiter_that_does_not_look_again_is_caught() {
+        assert_caught(Step::WaiterSeesAgain, "a_task_that_begins_to_wait_sees_the_event_or_is_woken");
+        assert_caught(Step::WaiterSeesAgain, "a_shared_waiter_sees_the_event_or_is_woken");
+    }
+
+    #[test]
+    fn a_reader_that_clears_a_newer_event_is_caught() {
+        assert_caught(Step::ClearCompares, "what_arrives_while_a_reader_finds_nothing_is_not_cleared_away");
     }
 }

@@ -6,6 +6,7 @@
 use super::interest::{Direction, Interest, Ready};
 use super::reactor::{Reactor, shut_down};
 use super::readiness::{Readiness, Seen};
+use super::table::Token;
 use crate::task::budget;
 use std::future::poll_fn;
 use std::io;
@@ -16,31 +17,31 @@ use std::task::{Context, Poll, ready};
 #[derive(Debug)]
 pub(crate) struct Registration {
     reactor: Arc<Reactor>,
-    token: mio::Token,
-    readiness: Arc<Readiness>,
+    token: Token,
 }
 
 impl Registration {
-    pub(super) fn new(reactor: Arc<Reactor>, token: mio::Token, readiness: Arc<Readiness>) -> Self {
-        Registration { reactor, token, readiness }
+    pub(super) fn new(reactor: Arc<Reactor>, token: Token) -> Self {
+        Registration { reactor, token }
+    }
+
+    fn readiness(&self) -> &Readiness {
+        self.reactor.table().get(self.token).expect("its place is kept until it is deregistered")
     }
 
     pub(crate) fn reactor(&self) -> &Arc<Reactor> {
         &self.reactor
     }
 
-    /// Takes the source out of the reactor. No waker of it is woken afterwards.
+    /// Takes the source out of the reactor. No waker of it is woken afterwards. Called once, and nothing else after it.
     pub(crate) fn deregister<S: mio::event::Source + ?Sized>(&self, source: &mut S) -> io::Result<()> {
-        if self.reactor.deregister(source, self.token)? {
-            self.readiness.abandon();
-        }
-        Ok(())
+        self.reactor.deregister(source, self.token)
     }
 
     /// Readiness in one direction, for the last caller.
     pub(crate) fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<Seen>> {
         let progress = ready!(budget::poll_proceed(cx));
-        let seen = ready!(self.readiness.poll(direction, cx));
+        let seen = ready!(self.readiness().poll(direction, cx));
         progress.made();
         Poll::Ready(live(seen))
     }
@@ -62,10 +63,10 @@ impl Registration {
     ) -> Poll<io::Result<T>> {
         let progress = ready!(budget::poll_proceed(cx));
         loop {
-            let seen = live(ready!(self.readiness.poll(direction, cx)))?;
+            let seen = live(ready!(self.readiness().poll(direction, cx)))?;
             match operation(seen) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readiness.clear(seen, direction.interest());
+                    self.readiness().clear(seen, direction.interest());
                 }
                 result => {
                     progress.made();
@@ -85,7 +86,7 @@ impl Registration {
             let progress = poll_fn(budget::poll_proceed).await;
             let seen = self.wait(interest).await?;
             match operation() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readiness.clear(seen, interest),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readiness().clear(seen, interest),
                 result => {
                     progress.made();
                     return result;
@@ -95,17 +96,17 @@ impl Registration {
     }
 
     async fn wait(&self, interest: Interest) -> io::Result<Seen> {
-        let mut wait = SharedWait { readiness: &self.readiness, key: None };
+        let mut wait = SharedWait { readiness: self.readiness(), key: None };
         let seen = poll_fn(|cx| wait.readiness.poll_shared(interest, &mut wait.key, cx)).await;
         live(seen)
     }
 
     /// Does `operation` now, and notes it if that would block.
     pub(crate) fn try_io<T>(&self, interest: Interest, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let seen = self.readiness.seen(interest).ok_or(io::ErrorKind::WouldBlock)?;
+        let seen = self.readiness().seen(interest).ok_or(io::ErrorKind::WouldBlock)?;
         let result = operation();
         if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-            self.readiness.clear(seen, interest);
+            self.readiness().clear(seen, interest);
         }
         result
     }
@@ -113,14 +114,14 @@ impl Registration {
     /// What was seen has passed.
     #[cfg(unix)]
     pub(crate) fn clear(&self, seen: Seen, ready: Ready) {
-        self.readiness.clear_bits(seen, ready);
+        self.readiness().clear_bits(seen, ready);
     }
 
     /// A stream moved fewer bytes than it was asked to: the kernel's buffer is drained, or full, and the next event will
     /// tell when that changes. Not so if an event spoke of an end, an error or urgent data.
     pub(crate) fn drained(&self, seen: Seen, direction: Direction) {
         if !seen.is_unusual {
-            self.readiness.clear(seen, direction.interest());
+            self.readiness().clear(seen, direction.interest());
         }
     }
 }

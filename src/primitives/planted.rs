@@ -56,6 +56,12 @@ pub(crate) enum Step {
     /// The owner of an armed timer looks again under the lock before taking it out (timers).
     #[cfg(feature = "time")]
     OwnerLooksAgain,
+    /// A task that has left its waker looks at the readiness once more (readiness).
+    #[cfg(feature = "net")]
+    WaiterSeesAgain,
+    /// Readiness is cleared only if no event came since it was seen (readiness).
+    #[cfg(feature = "net")]
+    ClearCompares,
     /// The monitor fences between its verdict on a poll and its look whether that poll has ended (verdicts).
     VerdictFences,
     /// The monitor fences between saying that it sleeps and its look whether somebody is at work (vigil).
