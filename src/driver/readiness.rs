@@ -392,12 +392,18 @@ mod models {
 
     #[test]
     fn a_waiter_that_does_not_look_again_is_caught() {
-        assert_caught(Step::WaiterSeesAgain, "a_task_that_begins_to_wait_sees_the_event_or_is_woken");
-        assert_caught(Step::WaiterSeesAgain, "a_shared_waiter_sees_the_event_or_is_woken");
+        assert_caught(
+            "driver::readiness::models::a_task_that_begins_to_wait_sees_the_event_or_is_woken",
+            Step::WaiterSeesAgain,
+        );
+        assert_caught("driver::readiness::models::a_shared_waiter_sees_the_event_or_is_woken", Step::WaiterSeesAgain);
     }
 
     #[test]
     fn a_reader_that_clears_a_newer_event_is_caught() {
-        assert_caught(Step::ClearCompares, "what_arrives_while_a_reader_finds_nothing_is_not_cleared_away");
+        assert_caught(
+            "driver::readiness::models::what_arrives_while_a_reader_finds_nothing_is_not_cleared_away",
+            Step::ClearCompares,
+        );
     }
 }
