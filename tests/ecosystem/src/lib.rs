@@ -4,14 +4,14 @@ mod servers;
 #[path = "../../support/mod.rs"]
 mod support;
 
-pub use servers::{Postgres, Redis};
-pub use support::{Gate, SOON, current, eventually, multi, within};
+pub use servers::{POSTGRES_USER, Server};
+pub use support::{DropCounter, Gate, OpenOnDrop, SOON, current, eventually, multi, within};
 
 use std::fmt::Debug;
 use std::future::Future;
 use std::net::SocketAddr;
 
-/// Runs `test` in a task, on a runtime of each kind, where tokio's is not.
+/// Runs `test` in a task, on a runtime of each kind.
 #[track_caller]
 pub fn on_each_flavor<F>(test: impl Fn() -> F + Send + 'static)
 where
@@ -19,13 +19,39 @@ where
 {
     within(2 * SOON, move || {
         for runtime in [current(), multi(1), multi(2)] {
-            let test = test();
-            let task = runtime.spawn(async {
-                assert_no_tokio();
-                test.await;
-                assert_no_tokio();
-            });
+            let task = runtime.spawn(test());
             runtime.block_on(task).expect("the test's task");
+        }
+    });
+}
+
+/// The same beside a server, which is started before.
+#[track_caller]
+pub fn with_server<F>(start: fn() -> Server, test: impl Fn(SocketAddr) -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    within(3 * SOON, move || {
+        let server = start();
+        for runtime in [current(), multi(1), multi(2)] {
+            let task = runtime.spawn(test(server.address()));
+            runtime.block_on(task).expect("the test's task");
+        }
+    });
+}
+
+/// As [`on_each_flavor`], where there is no runtime of tokio's, as is asserted.
+#[track_caller]
+pub fn without_tokio<F>(test: impl Fn() -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    on_each_flavor(move || {
+        let test = test();
+        async {
+            assert_no_tokio();
+            test.await;
+            assert_no_tokio();
         }
     });
 }

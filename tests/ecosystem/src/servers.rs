@@ -15,30 +15,30 @@ use std::time::{Duration, Instant};
 /// The user and the group `nobody`: PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65534;
 
-/// A PostgreSQL server with an empty database. Ends when dropped, and with the thread that started it.
+/// The user of the database that [`Server::postgres`] makes, who needs no password, and the database's name.
+pub const POSTGRES_USER: &str = "postgres";
+
+/// A server's process. Ends when dropped, and with the thread that started it.
 #[derive(Debug)]
-pub struct Postgres(Server);
+pub struct Server {
+    process: Child,
+    address: SocketAddr,
+    folder: Folder,
+}
 
-/// A Redis server without data. Ends when dropped, and with the thread that started it.
-#[derive(Debug)]
-pub struct Redis(Server);
-
-impl Postgres {
-    /// The user of the database, who needs no password, and the database's name.
-    pub const USER: &str = "postgres";
-
-    /// Makes a database in a folder of its own, and starts a server.
+impl Server {
+    /// A PostgreSQL server with an empty database.
     ///
     /// # Panics
     ///
     /// If PostgreSQL is not installed, or does not start.
     #[track_caller]
-    pub fn start() -> Postgres {
+    pub fn postgres() -> Server {
         let folder = Folder::new();
         let programs = postgres_programs();
         let data = folder.0.join("data");
         let mut initdb = folder.command(&programs.join("initdb"));
-        initdb.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--username", Self::USER]);
+        initdb.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--username", POSTGRES_USER]);
         let output = initdb.arg("--pgdata").arg(&data).output().expect("run initdb");
         assert!(output.status.success(), "initdb failed: {}", String::from_utf8_lossy(&output.stderr));
         let server = Server::start(folder, |folder, port| {
@@ -59,23 +59,16 @@ impl Postgres {
             probe.args(["--quiet", "--host", "127.0.0.1", "--port"]).arg(address.port().to_string());
             probe.status().is_ok_and(|status| status.success())
         });
-        Postgres(server)
+        server
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.0.address
-    }
-}
-
-impl Redis {
-    /// Starts a server.
+    /// A Redis server without data.
     ///
     /// # Panics
     ///
     /// If Redis is not installed, or does not start.
     #[track_caller]
-    pub fn start() -> Redis {
+    pub fn redis() -> Server {
         let program = find("redis-server", ["/usr/bin", "/usr/local/bin"].map(PathBuf::from));
         let server = Server::start(Folder::new(), |folder, port| {
             let mut redis = folder.command(&program.join("redis-server"));
@@ -91,12 +84,46 @@ impl Redis {
             });
             asked.is_ok() && &answer == b"+PONG\r\n"
         });
-        Redis(server)
+        server
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.0.address
+        self.address
+    }
+
+    /// Starts what `command` gives for a port, and waits until it accepts connections there.
+    #[track_caller]
+    fn start(folder: Folder, command: impl Fn(&Folder, u16) -> Command) -> Server {
+        for _ in 0..5 {
+            let address = free_address();
+            let log = File::create(folder.log()).expect("make a log");
+            let mut command = command(&folder, address.port());
+            command.stdout(log.try_clone().expect("share the log")).stderr(log);
+            let mut process = command.spawn().expect("start a server");
+            let began = Instant::now();
+            while TcpStream::connect(address).is_err() {
+                assert!(began.elapsed() < SOON, "no server at {address}: {}", text(&folder));
+                thread::sleep(Duration::from_millis(5));
+                if process.try_wait().expect("ask for the server").is_some() {
+                    break;
+                }
+            }
+            if process.try_wait().expect("ask for the server").is_none() {
+                return Server { process, address, folder };
+            }
+            // Somebody else may have taken the port since; then another is tried.
+        }
+        panic!("the server does not start: {}", text(&folder));
+    }
+
+    #[track_caller]
+    fn await_ready(&self, mut is_ready: impl FnMut(SocketAddr) -> bool) {
+        let began = Instant::now();
+        while !is_ready(self.address) {
+            assert!(began.elapsed() < SOON, "the server does not get ready: {}", text(&self.folder));
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -158,50 +185,6 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // What is left is in the system's folder for such things.
         let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A server's process.
-#[derive(Debug)]
-struct Server {
-    process: Child,
-    address: SocketAddr,
-    folder: Folder,
-}
-
-impl Server {
-    /// Starts what `command` gives for a port, and waits until it accepts connections there.
-    #[track_caller]
-    fn start(folder: Folder, command: impl Fn(&Folder, u16) -> Command) -> Server {
-        for _ in 0..5 {
-            let address = free_address();
-            let log = File::create(folder.log()).expect("make a log");
-            let mut command = command(&folder, address.port());
-            command.stdout(log.try_clone().expect("share the log")).stderr(log);
-            let mut process = command.spawn().expect("start a server");
-            let began = Instant::now();
-            while TcpStream::connect(address).is_err() {
-                assert!(began.elapsed() < SOON, "no server at {address}: {}", text(&folder));
-                thread::sleep(Duration::from_millis(5));
-                if process.try_wait().expect("ask for the server").is_some() {
-                    break;
-                }
-            }
-            if process.try_wait().expect("ask for the server").is_none() {
-                return Server { process, address, folder };
-            }
-            // Somebody else may have taken the port since; then another is tried.
-        }
-        panic!("the server does not start: {}", text(&folder));
-    }
-
-    #[track_caller]
-    fn await_ready(&self, mut is_ready: impl FnMut(SocketAddr) -> bool) {
-        let began = Instant::now();
-        while !is_ready(self.address) {
-            assert!(began.elapsed() < SOON, "the server does not get ready: {}", text(&self.folder));
-            thread::sleep(Duration::from_millis(5));
-        }
     }
 }
 

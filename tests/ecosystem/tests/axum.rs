@@ -17,7 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use rt::hyper::{Executor, Timer};
 use rt::net::{TcpListener, TcpStream};
 use rt::sync::{Semaphore, oneshot};
-use rt_ecosystem::{all, assert_no_tokio, ended, listen, on_each_flavor, soon};
+use rt_ecosystem::{all, assert_no_tokio, ended, listen, soon, without_tokio};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::io;
@@ -162,7 +162,7 @@ async fn whole(response: hyper::Response<Incoming>) -> Bytes {
 
 #[test]
 fn json_goes_in_and_out_over_both_versions_of_http() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let server = Server::start().await;
         let sum = || request("POST", "/sum", r#"{"terms":[20,20,2]}"#);
         let mut sender = connect_http1(server.address).await;
@@ -189,7 +189,7 @@ fn json_goes_in_and_out_over_both_versions_of_http() {
 
 #[test]
 fn bodies_are_streamed_both_ways() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let server = Server::start().await;
         let mut sender = connect_http1(server.address).await;
         let response = sender.send_request(request("GET", "/count/20", "")).await.unwrap();
@@ -206,7 +206,7 @@ fn bodies_are_streamed_both_ways() {
 
 #[test]
 fn a_websocket_echoes() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let server = Server::start().await;
         let stream = TcpStream::connect(server.address).await.unwrap();
         let url = format!("ws://{}/socket", server.address);
@@ -223,7 +223,7 @@ fn a_websocket_echoes() {
 
 #[test]
 fn a_shutdown_ends_the_requests_under_way_and_refuses_new_ones() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let server = Server::start().await;
         let address = server.address;
         let waits: Vec<_> = (0..5)

@@ -15,7 +15,7 @@ use rt::hyper::{Executor, Timer};
 use rt::io::{AsyncReadExt, AsyncWriteExt};
 use rt::net::TcpStream;
 use rt::sync::Barrier;
-use rt_ecosystem::{all, assert_no_tokio, ended, listen, on_each_flavor, soon};
+use rt_ecosystem::{all, assert_no_tokio, ended, listen, soon, without_tokio};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ fn a_megabyte() -> Bytes {
 
 #[test]
 fn http1_keeps_a_connection_alive_and_carries_bodies_both_ways() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let (address, connections) = serve(Version::One, 1).await;
         let mut sender = connect_http1(address).await;
         for n in 0..50 {
@@ -127,7 +127,7 @@ fn http1_keeps_a_connection_alive_and_carries_bodies_both_ways() {
 
 #[test]
 fn http1_serves_connections_at_once() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let (address, connections) = serve(Version::One, 32).await;
         let clients = (0..32).map(|_| {
             rt::spawn(async move {
@@ -143,7 +143,7 @@ fn http1_serves_connections_at_once() {
 
 #[test]
 fn http2_serves_requests_of_one_connection_at_once() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let (address, connections) = serve(Version::Two, 100).await;
         let sender = connect_http2(address).await;
         let clients = (0..100).map(|_| {
@@ -157,7 +157,7 @@ fn http2_serves_requests_of_one_connection_at_once() {
 
 #[test]
 fn http2_carries_large_bodies_both_ways_side_by_side() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let (address, _) = serve(Version::Two, 1).await;
         let sender = connect_http2(address).await;
         let echoes = (0..4).map(|_| {
@@ -172,7 +172,7 @@ fn http2_carries_large_bodies_both_ways_side_by_side() {
 
 #[test]
 fn http2_gives_up_a_peer_that_does_not_answer_pings() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let (listener, address) = listen().await;
         let silent = rt::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -211,7 +211,7 @@ fn a_connection_is_upgraded_to_another_protocol() {
             .unwrap())
     }
 
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let (listener, address) = listen().await;
         let server = rt::spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
@@ -290,7 +290,7 @@ impl tower::Service<Uri> for Connector {
 
 #[test]
 fn the_pooled_client_of_hyper_util_uses_a_connection_again() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let (address, connections) = serve(Version::One, 1).await;
         let client: Client<_, AnyBody> =
             Client::builder(Executor::new()).timer(Timer::new()).pool_timer(Timer::new()).build(Connector);

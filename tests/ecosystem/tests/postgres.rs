@@ -3,38 +3,20 @@
 use futures_util::future::poll_fn;
 use rt::net::TcpStream;
 use rt::sync::{Semaphore, mpsc};
-use rt_ecosystem::{Postgres, SOON, all, assert_no_tokio, current, ended, multi, soon, within};
+use rt_ecosystem::{POSTGRES_USER, Server, all, assert_no_tokio, ended, soon, with_server};
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
-/// Runs `test` in a task, on a runtime of each kind, with one server.
-fn with_server<F>(test: impl Fn(SocketAddr) -> F + Send + 'static)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    within(4 * SOON, move || {
-        let server = Postgres::start();
-        for runtime in [current(), multi(1), multi(2)] {
-            let test = test(server.address());
-            runtime
-                .block_on(runtime.spawn(async {
-                    assert_no_tokio();
-                    test.await;
-                }))
-                .unwrap();
-        }
-    });
-}
-
 /// A client, whose connection has a task of its own.
 async fn connect(address: SocketAddr) -> Client {
+    assert_no_tokio();
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut config = Config::new();
-    config.user(Postgres::USER).dbname(Postgres::USER);
+    config.user(POSTGRES_USER).dbname(POSTGRES_USER);
     let (client, connection) = config.connect_raw(stream, NoTls).await.unwrap();
     drop(rt::spawn(async move { ended("a connection to PostgreSQL", connection.await) }));
     client
@@ -85,7 +67,7 @@ impl Drop for Borrowed<'_> {
 
 #[test]
 fn two_hundred_tasks_share_four_connections() {
-    with_server(|address| async move {
+    with_server(Server::postgres, |address| async move {
         let pool = Arc::new(Pool::connect(address, 4).await);
         let queries = (0..200_i32).map(|n| {
             let pool = pool.clone();
@@ -103,7 +85,7 @@ fn two_hundred_tasks_share_four_connections() {
 
 #[test]
 fn queries_of_one_connection_are_pipelined() {
-    with_server(|address| async move {
+    with_server(Server::postgres, |address| async move {
         let client = Arc::new(connect(address).await);
         let statement = client.prepare("SELECT $1::int4 + 1").await.unwrap();
         let queries = (0..200_i32).map(|n| {
@@ -116,7 +98,7 @@ fn queries_of_one_connection_are_pipelined() {
 
 #[test]
 fn a_transaction_that_is_dropped_leaves_nothing() {
-    with_server(|address| async move {
+    with_server(Server::postgres, |address| async move {
         let mut client = connect(address).await;
         client.batch_execute("CREATE TEMPORARY TABLE things (name text UNIQUE)").await.unwrap();
         let insert = "INSERT INTO things VALUES ($1)";
@@ -135,7 +117,7 @@ fn a_transaction_that_is_dropped_leaves_nothing() {
 
 #[test]
 fn a_query_that_takes_too_long_is_cancelled_on_the_server() {
-    with_server(|address| async move {
+    with_server(Server::postgres, |address| async move {
         let client = connect(address).await;
         let cancel = client.cancel_token();
         let query = rt::spawn(async move { client.simple_query("SELECT pg_sleep(3600)").await });
@@ -152,10 +134,10 @@ fn a_query_that_takes_too_long_is_cancelled_on_the_server() {
 
 #[test]
 fn a_notification_reaches_who_listens() {
-    with_server(|address| async move {
+    with_server(Server::postgres, |address| async move {
         let stream = TcpStream::connect(address).await.unwrap();
         let mut config = Config::new();
-        config.user(Postgres::USER).dbname(Postgres::USER);
+        config.user(POSTGRES_USER).dbname(POSTGRES_USER);
         let (listener, mut connection) = config.connect_raw(stream, NoTls).await.unwrap();
         let (sender, mut notices) = mpsc::unbounded_channel();
         drop(rt::spawn(async move {

@@ -5,30 +5,12 @@ use redis::{AsyncCommands, AsyncConnectionConfig, IntoConnectionInfo, ProtocolVe
 use rt::net::TcpStream;
 use rt::sync::mpsc;
 use rt::time::{Duration, timeout};
-use rt_ecosystem::{Redis, SOON, all, assert_no_tokio, current, multi, soon, within};
+use rt_ecosystem::{Server, all, assert_no_tokio, soon, with_server};
 use std::net::SocketAddr;
-
-/// Runs `test` in a task, on a runtime of each kind, each with a server of its own.
-fn with_server<F>(test: impl Fn(SocketAddr) -> F + Send + 'static)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    within(4 * SOON, move || {
-        for runtime in [current(), multi(1), multi(2)] {
-            let server = Redis::start();
-            let test = test(server.address());
-            runtime
-                .block_on(runtime.spawn(async {
-                    assert_no_tokio();
-                    test.await;
-                }))
-                .unwrap();
-        }
-    });
-}
 
 /// A connection that can be cloned, driven by a task of its own.
 async fn connect(address: SocketAddr, config: AsyncConnectionConfig) -> MultiplexedConnection {
+    assert_no_tokio();
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let info = (address.ip().to_string(), address.port()).into_connection_info().unwrap();
@@ -38,6 +20,11 @@ async fn connect(address: SocketAddr, config: AsyncConnectionConfig) -> Multiple
     connection
 }
 
+/// What a test before has left on the server.
+async fn forget_all(connection: &MultiplexedConnection) {
+    redis::cmd("FLUSHALL").query_async::<()>(&mut connection.clone()).await.unwrap();
+}
+
 /// Without the timeouts, which are tokio's timers: `rt::time::timeout` does as well.
 fn untimed() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None)
@@ -45,8 +32,9 @@ fn untimed() -> AsyncConnectionConfig {
 
 #[test]
 fn two_hundred_tasks_share_a_connection() {
-    with_server(|address| async move {
+    with_server(Server::redis, |address| async move {
         let connection = connect(address, untimed()).await;
+        forget_all(&connection).await;
         let commands = (0..200_usize).map(|n| {
             let mut connection = connection.clone();
             rt::spawn(async move {
@@ -63,8 +51,9 @@ fn two_hundred_tasks_share_a_connection() {
 
 #[test]
 fn a_pipeline_gives_all_its_answers_and_a_transaction_is_atomic() {
-    with_server(|address| async move {
+    with_server(Server::redis, |address| async move {
         let mut connection = connect(address, untimed()).await;
+        forget_all(&connection).await;
         let mut pipeline = redis::pipe();
         for n in 0..1000_i64 {
             pipeline.cmd("ECHO").arg(n);
@@ -88,7 +77,7 @@ fn a_pipeline_gives_all_its_answers_and_a_transaction_is_atomic() {
 
 #[test]
 fn what_is_published_reaches_who_subscribed() {
-    with_server(|address| async move {
+    with_server(Server::redis, |address| async move {
         let (sender, mut pushes) = mpsc::unbounded_channel::<PushInfo>();
         let mut subscriber = connect(address, untimed().set_push_sender(sender)).await;
         subscriber.subscribe("news").await.unwrap();
@@ -110,7 +99,7 @@ fn what_is_published_reaches_who_subscribed() {
 
 #[test]
 fn a_command_that_waits_for_ever_is_given_up_by_our_time() {
-    with_server(|address| async move {
+    with_server(Server::redis, |address| async move {
         let mut waiting = connect(address, untimed()).await;
         let command = waiting.blpop::<_, Value>("nothing", 0.0);
         assert!(timeout(Duration::from_millis(20), command).await.is_err());

@@ -2,7 +2,7 @@
 
 use rt::io::{AsyncReadExt, AsyncWriteExt, copy, split};
 use rt::net::TcpStream;
-use rt_ecosystem::{all, assert_no_tokio, ended, listen, on_each_flavor, soon};
+use rt_ecosystem::{all, assert_no_tokio, ended, listen, soon, without_tokio};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ async fn connect(configuration: ClientConfig, address: SocketAddr, name: &str) -
 
 #[test]
 fn what_is_sent_comes_back_and_the_connection_is_closed_in_order() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let (server, client) = configuration();
         let address = serve(server).await;
         let mut stream = connect(client, address, "localhost").await.unwrap();
@@ -67,7 +67,7 @@ fn what_is_sent_comes_back_and_the_connection_is_closed_in_order() {
 
 #[test]
 fn many_records_go_both_ways_over_connections_side_by_side() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let (server, client) = configuration();
         let address = serve(server).await;
         let data: Arc<Vec<u8>> = Arc::new((0..512 * 1024_usize).map(|n| (n ^ (n >> 8)) as u8).collect());
@@ -92,7 +92,7 @@ fn many_records_go_both_ways_over_connections_side_by_side() {
 
 #[test]
 fn a_server_under_another_name_is_refused() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let (server, client) = configuration();
         let address = serve(server).await;
         let error = soon(connect(client, address, "elsewhere")).await.unwrap_err();

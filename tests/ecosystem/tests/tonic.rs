@@ -7,7 +7,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use rt::hyper::{Executor, Timer};
 use rt::net::TcpStream;
-use rt_ecosystem::{all, assert_no_tokio, listen, on_each_flavor, soon};
+use rt_ecosystem::{all, assert_no_tokio, listen, soon, without_tokio};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -78,7 +78,7 @@ fn origin(address: SocketAddr) -> Uri {
 
 #[test]
 fn a_generated_service_answers_calls_and_streams() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let (reporter, service) = tonic_health::server::health_reporter();
         reporter.set_service_status("rt", ServingStatus::Serving).await;
         let address = serve(service).await;
@@ -219,7 +219,7 @@ impl Calculator {
 
 #[test]
 fn a_call_returns_its_answer_or_its_status() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let mut calculator = Calculator::connect().await;
         assert_eq!(calculator.double(21).await.unwrap(), 42);
         let status = calculator.double(-1).await.unwrap_err();
@@ -229,7 +229,7 @@ fn a_call_returns_its_answer_or_its_status() {
 
 #[test]
 fn a_client_streams_to_the_server() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let mut calculator = Calculator::connect().await;
         assert_eq!(calculator.sum(stream::iter(1..=1000).map(number)).await.unwrap(), 500_500);
         assert_eq!(calculator.sum(stream::empty()).await.unwrap(), 0);
@@ -238,7 +238,7 @@ fn a_client_streams_to_the_server() {
 
 #[test]
 fn both_sides_stream_at_once() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let mut calculator = Calculator::connect().await;
         let (sender, receiver) = rt::sync::mpsc::channel(1);
         let numbers = stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });

@@ -2,7 +2,7 @@
 
 use rt::sync::{Barrier, Semaphore};
 use rt::time::{Duration, error::Elapsed, timeout};
-use rt_ecosystem::{SOON, all, assert_no_tokio, on_each_flavor, soon};
+use rt_ecosystem::{SOON, all, assert_no_tokio, soon, without_tokio};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ where
 
 #[test]
 fn no_more_calls_run_at_once_than_the_limit_allows() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let meeting = Arc::new(Barrier::new(4));
         let counting = most.clone();
@@ -71,7 +71,7 @@ fn no_more_calls_run_at_once_than_the_limit_allows() {
 
 #[test]
 fn what_is_too_much_is_shed() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let gate = Arc::new(Semaphore::new(0));
         let passing = gate.clone();
         let mut service = ServiceBuilder::new().load_shed().concurrency_limit(1).service_fn(move |()| {
@@ -106,7 +106,7 @@ impl<R: Clone, T, E> Policy<R, T, E> for Again {
 
 #[test]
 fn a_stack_of_layers_is_a_service_that_can_be_cloned_boxed_and_called_from_tasks() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let service = ServiceBuilder::new()
             .boxed_clone()
             .map_request(|text: &'static str| (text, Arc::new(AtomicUsize::new(0))))
@@ -129,7 +129,7 @@ fn a_stack_of_layers_is_a_service_that_can_be_cloned_boxed_and_called_from_tasks
 
 #[test]
 fn a_call_that_takes_too_long_ends_by_our_time() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let never = service_fn(|()| std::future::pending::<Result<(), Infallible>>());
         let service = ServiceBuilder::new().layer(Timeout::layer(Duration::from_millis(10))).service(never);
         let error = soon(service.oneshot(())).await.unwrap_err();
@@ -140,7 +140,7 @@ fn a_call_that_takes_too_long_ends_by_our_time() {
 /// Why there is a layer of our own above.
 #[test]
 fn the_timeout_of_tower_itself_needs_a_runtime_of_tokio() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let never = service_fn(|()| std::future::pending::<Result<(), Infallible>>());
         let service = ServiceBuilder::new().timeout(Duration::from_secs(1)).service(never);
         let error = rt::spawn(async { service.oneshot(()).await }).await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt};
 use rt::net::TcpStream;
-use rt_ecosystem::{all, assert_no_tokio, ended, listen, on_each_flavor};
+use rt_ecosystem::{all, assert_no_tokio, ended, listen, without_tokio};
 use std::net::SocketAddr;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
@@ -38,7 +38,7 @@ async fn connect(address: SocketAddr) -> WebSocketStream<TcpStream> {
 
 #[test]
 fn messages_come_back_in_their_order_and_the_end_is_agreed_on() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let mut socket = connect(serve().await).await;
         for n in 0..100 {
             socket.send(Message::text(format!("message {n}"))).await.unwrap();
@@ -54,7 +54,7 @@ fn messages_come_back_in_their_order_and_the_end_is_agreed_on() {
 
 #[test]
 fn large_messages_go_both_ways_over_sockets_side_by_side() {
-    on_each_flavor(|| async {
+    without_tokio(|| async {
         let address = serve().await;
         let clients = (0..8_u8).map(|client| {
             rt::spawn(async move {

@@ -1,0 +1,1 @@
+//! Tests of the feature `tokio-compat`: see `tests/`.
