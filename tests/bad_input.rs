@@ -514,7 +514,7 @@ fn block_on_a_handle_still_polls_after_the_shutdown() {
         let message = panic_message(|| handle.block_on(async { rt::time::sleep(Duration::from_secs(60)).await }));
         assert!(message.contains("the runtime of this timer has shut down"), "{message}");
         let error = handle.block_on(TcpListener::bind("127.0.0.1:0")).expect_err("nobody serves it");
-        assert_eq!(error.to_string(), "the runtime that serves this socket has shut down");
+        assert_eq!(error.to_string(), "the runtime that serves this socket or descriptor has shut down");
         assert_eq!(handle.metrics().num_alive_tasks(), 0);
     });
 }

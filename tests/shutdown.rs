@@ -973,7 +973,7 @@ fn a_thread_that_waits_for_a_socket_of_a_runtime_that_goes_gets_an_error() {
         eventually(SOON, || polled.load(Ordering::SeqCst) >= 1);
         drop(runtime);
         let error = waiting.join().unwrap().expect_err("nobody serves it any more");
-        assert_eq!(error.to_string(), "the runtime that serves this socket has shut down");
+        assert_eq!(error.to_string(), "the runtime that serves this socket or descriptor has shut down");
     });
 }
 

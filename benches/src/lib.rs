@@ -7,6 +7,7 @@
 //! | what the processor does when there is little to do | `cargo run --release -p rt-benches --bin processor` |
 //! | what a task that blocks its worker costs the others | `cargo run --release -p rt-benches --bin stalls` |
 //! | what timers cost, and how late they are | `cargo run --release -p rt-benches --bin timers` |
+//! | what servers cost, and how late they answer | `cargo run --release -p rt-benches --bin servers` |
 //! | what `rt`'s monitor takes while there is work | `cargo run --release -p rt-benches --bin monitor` |
 //! | criterion's statistics | `cargo bench -p rt-benches` |
 //! | that the benches still run | `cargo bench -p rt-benches -- --test` |
@@ -38,6 +39,8 @@ pub mod memory;
 pub mod processor;
 pub mod program;
 pub mod round;
+#[cfg(target_os = "linux")]
+pub mod servers;
 pub mod stalls;
 pub mod table;
 pub mod timers;

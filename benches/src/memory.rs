@@ -105,7 +105,7 @@ fn long(number: usize) -> Duration {
 }
 
 /// The kernel's count. `status` has the number of `statm`, in a unit that does not depend on the page size.
-fn resident_bytes() -> Option<i64> {
+pub(crate) fn resident_bytes() -> Option<i64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -54,7 +54,8 @@ pub fn text_of_child(arguments: &[&str], limit: Duration) -> Result<Option<Strin
     }
 }
 
-fn this_program() -> Result<Command, String> {
+/// A call of this program, with options to be added.
+pub fn this_program() -> Result<Command, String> {
     let program = std::env::current_exe().map_err(|error| format!("this program does not find itself: {error}"))?;
     Ok(Command::new(program))
 }

@@ -3,6 +3,7 @@
 use crate::{Peer, Rt, Smol, Tokio, median, table};
 
 /// See the module's page. Each peer has a figure for each row of the measure.
+#[derive(Debug)]
 pub struct Round {
     rt: Vec<f64>,
     tokio: Vec<f64>,
@@ -22,14 +23,18 @@ impl Round {
         Ok(Round { rt: figures(Rt::NAME)?, tokio: figures(Tokio::NAME)?, smol: figures(Smol::NAME)? })
     }
 
+    /// The lowest figure of that row, if there are any.
+    pub fn lowest(&self, row: usize) -> f64 {
+        self.rt[row].min(self.tokio[row]).min(self.smol[row])
+    }
+
     /// One row of several rounds: the median of each peer, and that of the ratio within each round. What is not a number is a dash.
     pub fn cells(rounds: &[Round], row: usize) -> [String; 4] {
         let middle = |of: &dyn Fn(&Round) -> f64| median(rounds.iter().map(of));
-        let figure = |value: f64| if value.is_nan() { "-".to_owned() } else { table::figure(value) };
         [
-            figure(middle(&|round| round.rt[row])),
-            figure(middle(&|round| round.tokio[row])),
-            figure(middle(&|round| round.smol[row])),
+            table::figure(middle(&|round| round.rt[row])),
+            table::figure(middle(&|round| round.tokio[row])),
+            table::figure(middle(&|round| round.smol[row])),
             table::ratio(middle(&|round| round.rt[row] / round.tokio[row])),
         ]
     }

@@ -34,8 +34,11 @@ pub fn markdown_row(cells: &[String]) -> String {
     format!("| {} |", cells.join(" | "))
 }
 
-/// Three digits that count, of what may be next to nothing or thousands.
+/// Three digits that count, of what may be next to nothing or thousands. What is not a number is a dash.
 pub fn figure(value: f64) -> String {
+    if value.is_nan() {
+        return "-".to_owned();
+    }
     let decimals = match value {
         ..1.0 => 3,
         ..10.0 => 2,
@@ -66,6 +69,7 @@ mod tests {
     #[test]
     fn a_figure_has_three_digits_that_count() {
         assert_eq!([0.1234, 1.234, 12.34, 123.4].map(figure), ["0.123", "1.23", "12.3", "123"]);
+        assert_eq!(figure(f64::NAN), "-");
     }
 
     #[test]

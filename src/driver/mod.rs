@@ -9,6 +9,8 @@
 //! | `pause` | what happens while that stands still |
 //! | `reactor` | mio's poller and the table of registered sources |
 //! | `readiness` | what a source is ready for, and who waits for it |
+//! | `registration` | a source's place in the reactor: waiting for it, trying what may block |
+//! | `interest` | the sets of what can be waited for |
 //! | `socket` | the seam that every socket operation passes |
 //! | `timers/` | deadlines, in a wheel for each worker that anyone may turn |
 //!
@@ -21,6 +23,8 @@
 mod bell;
 #[cfg(feature = "time")]
 mod clock;
+#[cfg(feature = "net")]
+mod interest;
 #[cfg(feature = "test-util")]
 mod pause;
 mod post;
@@ -29,14 +33,22 @@ mod reactor;
 #[cfg(feature = "net")]
 mod readiness;
 #[cfg(feature = "net")]
+mod registration;
+#[cfg(feature = "net")]
 pub(crate) mod socket;
 #[cfg_attr(not(feature = "time"), path = "no_timers.rs")]
 mod timers;
 
 #[cfg(feature = "net")]
-pub(crate) use reactor::Reactor;
+pub(crate) use interest::Direction;
 #[cfg(feature = "net")]
-pub(crate) use readiness::{Direction, Interest};
+pub use interest::{Interest, Ready};
+#[cfg(feature = "net")]
+pub(crate) use reactor::Reactor;
+#[cfg(all(feature = "net", unix))]
+pub(crate) use readiness::Seen;
+#[cfg(all(feature = "net", unix))]
+pub(crate) use registration::Registration;
 
 #[cfg(feature = "time")]
 use crate::primitives::clock::Time;
@@ -127,6 +139,11 @@ impl Driver {
         if self.reactor.is_some() {
             return true;
         }
+        self.timers.is_enabled()
+    }
+
+    #[cfg(any(feature = "test-util", all(feature = "net", feature = "time")))]
+    pub(crate) fn has_timers(&self) -> bool {
         self.timers.is_enabled()
     }
 

@@ -42,10 +42,6 @@ impl Driver {
         Box::new(move || bell.ring())
     }
 
-    pub(crate) fn has_timers(&self) -> bool {
-        self.timers.is_enabled()
-    }
-
     /// Lets time stand still. False: it does already.
     pub(crate) fn pause_time(&self) -> bool {
         self.timers.clock().pause()

@@ -4,15 +4,15 @@
 //! place in the table and that place's generation, never a pointer: an event that was on its way while the source was
 //! dropped, and its place given to another, is recognised and ignored.
 
-use super::readiness::{Direction, Interest, Readiness, Ready, Seen};
+use super::interest::{Interest, Ready};
+use super::readiness::Readiness;
+use super::registration::Registration;
 use crate::primitives::Mutex;
-use crate::task::budget;
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::Waker;
 use std::time::Duration;
 
 /// The part of the reactor that sources keep alive: registering, deregistering, interrupting.
@@ -67,23 +67,33 @@ impl Reactor {
         let _ = self.waker.wake();
     }
 
-    /// Registers a source for both directions.
+    /// Registers a source.
     ///
     /// # Errors
     ///
     /// What the OS says, or `Other` if the runtime has shut down.
-    pub(crate) fn register<S: mio::event::Source>(self: &Arc<Self>, source: &mut S) -> io::Result<Registration> {
+    pub(crate) fn register<S>(self: &Arc<Self>, source: &mut S, interest: Interest) -> io::Result<Registration>
+    where
+        S: mio::event::Source + ?Sized,
+    {
         let readiness = Arc::new(Readiness::new());
         let token = self.table.lock().insert(readiness.clone())?;
-        // Priority is registered so that urgent data is not mistaken for the end of what can be read.
-        let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        let interest = interest | mio::Interest::PRIORITY;
-        if let Err(error) = self.registry.register(source, token, interest) {
+        if let Err(error) = self.registry.register(source, token, interest.to_mio()) {
             self.table.lock().remove(token);
             return Err(error);
         }
-        Ok(Registration { reactor: self.clone(), token, readiness })
+        Ok(Registration::new(self.clone(), token, readiness))
+    }
+
+    /// Takes a source out. False: it was out already.
+    pub(super) fn deregister<S>(&self, source: &mut S, token: mio::Token) -> io::Result<bool>
+    where
+        S: mio::event::Source + ?Sized,
+    {
+        if self.table.lock().remove(token).is_none() {
+            return Ok(false);
+        }
+        self.registry.deregister(source).map(|()| true)
     }
 
     pub(super) fn shut_down(&self, woken: &mut Vec<Waker>) {
@@ -182,8 +192,8 @@ fn place(token: mio::Token) -> (usize, u32) {
     (token.0 & ((1 << HALF) - 1), (token.0 >> HALF) as u32)
 }
 
-fn shut_down() -> io::Error {
-    io::Error::other("the runtime that serves this socket has shut down")
+pub(super) fn shut_down() -> io::Error {
+    io::Error::other("the runtime that serves this socket or descriptor has shut down")
 }
 
 // No lock is held while user code runs, so a panic of it finds nothing half done.
@@ -193,131 +203,6 @@ impl RefUnwindSafe for Readiness {}
 impl fmt::Debug for Reactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reactor").finish_non_exhaustive()
-    }
-}
-
-/// A source's place in the reactor. [`deregister`](Self::deregister) it before the source is closed.
-#[derive(Debug)]
-pub(crate) struct Registration {
-    reactor: Arc<Reactor>,
-    token: mio::Token,
-    readiness: Arc<Readiness>,
-}
-
-impl Registration {
-    /// Takes the source out of the reactor. No waker of it is woken afterwards.
-    pub(crate) fn deregister<S: mio::event::Source>(&self, source: &mut S) -> io::Result<()> {
-        let known = self.reactor.table.lock().remove(self.token).is_some();
-        if !known {
-            return Ok(());
-        }
-        self.readiness.abandon();
-        self.reactor.registry.deregister(source)
-    }
-
-    /// Readiness in one direction, for the last caller.
-    pub(crate) fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let progress = ready!(budget::poll_proceed(cx));
-        let seen = ready!(self.readiness.poll(direction, cx));
-        progress.made();
-        Poll::Ready(live(seen).map(drop))
-    }
-
-    /// Readiness, for any number of callers.
-    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<()> {
-        let progress = poll_fn(budget::poll_proceed).await;
-        let ready = self.wait(interest).await;
-        progress.made();
-        ready.map(drop)
-    }
-
-    /// Does `operation` as soon as it does not block, for the last caller in this direction.
-    pub(crate) fn poll_io<T>(
-        &self,
-        direction: Direction,
-        cx: &mut Context<'_>,
-        mut operation: impl FnMut(Seen) -> io::Result<T>,
-    ) -> Poll<io::Result<T>> {
-        let progress = ready!(budget::poll_proceed(cx));
-        loop {
-            let seen = live(ready!(self.readiness.poll(direction, cx)))?;
-            match operation(seen) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readiness.clear(seen, direction.interest());
-                }
-                result => {
-                    progress.made();
-                    return Poll::Ready(result);
-                }
-            }
-        }
-    }
-
-    /// Does `operation` as soon as it does not block; any number of callers may wait.
-    pub(crate) async fn io<T>(
-        &self,
-        interest: Interest,
-        mut operation: impl FnMut() -> io::Result<T>,
-    ) -> io::Result<T> {
-        loop {
-            let progress = poll_fn(budget::poll_proceed).await;
-            let seen = self.wait(interest).await?;
-            match operation() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readiness.clear(seen, interest),
-                result => {
-                    progress.made();
-                    return result;
-                }
-            }
-        }
-    }
-
-    async fn wait(&self, interest: Interest) -> io::Result<Seen> {
-        let mut wait = SharedWait { readiness: &self.readiness, key: None };
-        let seen = poll_fn(|cx| wait.readiness.poll_shared(interest, &mut wait.key, cx)).await;
-        live(seen)
-    }
-
-    /// Does `operation` now, and notes it if that would block.
-    pub(crate) fn try_io<T>(&self, direction: Direction, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut key = None;
-        let Poll::Ready(seen) = self.readiness.poll_shared(direction.interest(), &mut key, &mut cx) else {
-            self.readiness.forget(key.expect("a pending wait has a key"));
-            return Err(io::ErrorKind::WouldBlock.into());
-        };
-        let result = operation();
-        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-            self.readiness.clear(seen, direction.interest());
-        }
-        result
-    }
-
-    /// A stream moved fewer bytes than it was asked to: the kernel's buffer is drained, or full, and the next event will
-    /// tell when that changes. Not so if the event spoke of an end, an error or urgent data.
-    pub(crate) fn drained(&self, seen: Seen, direction: Direction) {
-        let unusual = Ready::READ_CLOSED | Ready::WRITE_CLOSED | Ready::ERROR | Ready::PRIORITY;
-        if !seen.ready.contains_any(unusual) {
-            self.readiness.clear(seen, direction.interest());
-        }
-    }
-}
-
-fn live(seen: Seen) -> io::Result<Seen> {
-    if seen.ready.contains_any(Ready::SHUT_DOWN) { Err(shut_down()) } else { Ok(seen) }
-}
-
-/// Ends a shared wait when dropped.
-struct SharedWait<'a> {
-    readiness: &'a Readiness,
-    key: Option<u64>,
-}
-
-impl Drop for SharedWait<'_> {
-    fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.readiness.forget(key);
-        }
     }
 }
 

@@ -16,103 +16,18 @@
 //! clear takes the lock, leaves its waker, and reads the bits again before it gives the lock back. Whoever has the lock
 //! second sees what the other did.
 
+use super::interest::{Direction, Interest, Ready};
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicU64, Ordering};
-use std::ops::{BitAnd, BitOr};
 use std::task::{Context, Poll, Waker};
-
-/// What a source is ready for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ready(u8);
-
-/// What a waiter asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Interest(u8);
-
-/// Reading or writing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Read,
-    Write,
-}
-
-impl Ready {
-    pub(crate) const READABLE: Ready = Ready(1 << 0);
-    pub(crate) const WRITABLE: Ready = Ready(1 << 1);
-    pub(crate) const READ_CLOSED: Ready = Ready(1 << 2);
-    pub(crate) const WRITE_CLOSED: Ready = Ready(1 << 3);
-    pub(crate) const ERROR: Ready = Ready(1 << 4);
-    pub(crate) const PRIORITY: Ready = Ready(1 << 5);
-    /// The reactor is gone.
-    pub(crate) const SHUT_DOWN: Ready = Ready(1 << 6);
-    pub(crate) const NONE: Ready = Ready(0);
-
-    pub(crate) fn contains_any(self, other: Ready) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    pub(crate) fn of(event: &mio::event::Event) -> Self {
-        let mut ready = Ready::NONE;
-        for (is, bit) in [
-            (event.is_readable(), Ready::READABLE),
-            (event.is_writable(), Ready::WRITABLE),
-            (event.is_read_closed(), Ready::READ_CLOSED),
-            (event.is_write_closed(), Ready::WRITE_CLOSED),
-            (event.is_error(), Ready::ERROR),
-            (event.is_priority(), Ready::PRIORITY),
-        ] {
-            if is {
-                ready = ready | bit;
-            }
-        }
-        ready
-    }
-}
-
-impl BitOr for Ready {
-    type Output = Ready;
-    fn bitor(self, other: Ready) -> Ready {
-        Ready(self.0 | other.0)
-    }
-}
-
-impl BitAnd for Ready {
-    type Output = Ready;
-    fn bitand(self, other: Ready) -> Ready {
-        Ready(self.0 & other.0)
-    }
-}
-
-impl Interest {
-    pub(crate) const READABLE: Interest = Interest(1);
-    pub(crate) const WRITABLE: Interest = Interest(2);
-
-    /// The bits that end a wait for this.
-    fn mask(self) -> Ready {
-        let mut mask = Ready::SHUT_DOWN | Ready::ERROR;
-        if self.0 & 1 != 0 {
-            mask = mask | Ready::READABLE | Ready::READ_CLOSED | Ready::PRIORITY;
-        }
-        if self.0 & 2 != 0 {
-            mask = mask | Ready::WRITABLE | Ready::WRITE_CLOSED;
-        }
-        mask
-    }
-}
-
-impl Direction {
-    pub(crate) fn interest(self) -> Interest {
-        match self {
-            Direction::Read => Interest::READABLE,
-            Direction::Write => Interest::WRITABLE,
-        }
-    }
-}
 
 /// Readiness as it was when somebody looked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
+    /// Of what was asked for.
     pub(crate) ready: Ready,
+    /// An event spoke of more than data.
+    pub(crate) is_unusual: bool,
     tick: u64,
 }
 
@@ -141,18 +56,21 @@ impl Readiness {
         Readiness { word: AtomicU64::new(0), waiters: Mutex::new(Waiters::default()) }
     }
 
-    fn seen(&self, interest: Interest) -> Option<Seen> {
+    /// What it is ready for now, if that is anything of what is asked for.
+    pub(crate) fn seen(&self, interest: Interest) -> Option<Seen> {
         // Ordering: Acquire pairs with the AcqRel in `set`.
         let word = self.word.load(Ordering::Acquire);
-        let ready = Ready((word & READY_BITS) as u8) & interest.mask();
-        (ready != Ready::NONE).then_some(Seen { ready, tick: word / ONE_TICK })
+        let all = Ready::from_bits((word & READY_BITS) as u8);
+        let ready = all & interest.mask();
+        let is_unusual = all.contains_any(Ready::UNUSUAL);
+        (!ready.is_empty()).then_some(Seen { ready, is_unusual, tick: word / ONE_TICK })
     }
 
     /// Adds an event, and moves the wakers that waited for it to `woken`.
     pub(super) fn set(&self, ready: Ready, woken: &mut Vec<Waker>) {
         // Ordering: AcqRel publishes the bits; the lock below decides the race with those who begin to wait.
         let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-            Some(word.wrapping_add(ONE_TICK) | u64::from(ready.0))
+            Some(word.wrapping_add(ONE_TICK) | u64::from(ready.bits()))
         });
         let mut waiters = self.waiters.lock();
         if ready.contains_any(Interest::READABLE.mask()) {
@@ -173,9 +91,13 @@ impl Readiness {
 
     /// An operation found that the source was not ready after all, or is not any more.
     pub(crate) fn clear(&self, seen: Seen, interest: Interest) {
-        // What has closed stays closed.
-        let closed = Ready::READ_CLOSED | Ready::WRITE_CLOSED | Ready::SHUT_DOWN;
-        let gone = u64::from(interest.mask().0 & !closed.0);
+        let unusual = if interest.is_readable() { Ready::UNUSUAL } else { Ready::EMPTY };
+        self.clear_bits(seen, interest.mask() | unusual);
+    }
+
+    /// As [`clear`](Self::clear), bit by bit. What has closed stays closed.
+    pub(crate) fn clear_bits(&self, seen: Seen, bits: Ready) {
+        let gone = u64::from((bits - Ready::LASTING).bits());
         // Ordering: AcqRel on success keeps the word's history in one chain; a failure means a newer event, which stays.
         let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
             (word / ONE_TICK == seen.tick).then_some(word & !gone)

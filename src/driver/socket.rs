@@ -1,56 +1,320 @@
-//! The seam that every socket operation passes.
+//! Sockets and pipes as sources in the reactor: every operation on one passes here.
 //!
-//! `net/` says what a socket offers; what happens on the wire is decided here and nowhere else, so that a simulated network
-//! can stand beside the system's as another variant of [`Backend`].
+//! `net/` says what a socket offers; when it is tried, when it waits, and what clears its readiness is decided here and nowhere
+//! else. A simulated network can take the place of `S`.
 
-use super::reactor::{Reactor, Registration};
-use super::readiness::{Direction, Interest, Seen};
+use super::interest::{Direction, Interest, Ready};
+use super::reactor::Reactor;
+use super::readiness::Seen;
+use super::registration::Registration;
 use std::fmt;
-use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
-use std::ops::Deref;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-/// Connections that may wait to be accepted; the system lowers it to its own limit. With fewer, a burst of connections makes
-/// some of them wait a second for their second try; more only hide a server that does not keep up. tokio takes the same.
-const BACKLOG: i32 = 1024;
-
-/// What a socket is made of.
-enum Backend<S> {
-    System(S),
-}
-
-/// A source in the reactor, deregistered when dropped.
-struct Registered<S: mio::event::Source> {
-    /// `None` only when it has been taken out, by `into_std`.
+/// A socket in the reactor, deregistered when dropped.
+pub(crate) struct Socket<S: Source> {
+    /// `None` only when it has been taken out, by `into_source`.
     source: Option<S>,
     registration: Registration,
 }
 
-impl<S: mio::event::Source> Registered<S> {
-    fn new(mut source: S, reactor: &Arc<Reactor>) -> io::Result<Self> {
-        let registration = reactor.register(&mut source)?;
-        Ok(Registered { source: Some(source), registration })
+/// What the system offers for each kind of socket.
+pub(crate) trait Source: mio::event::Source + fmt::Debug {
+    /// Does an operation of the user's that may block. Some systems have to be asked for readiness again if it would.
+    fn attempt<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T>;
+}
+
+/// A source that fills memory.
+pub(crate) trait Receive: Source {
+    /// Whether less than was asked for means that nothing is left: bytes without borders between them.
+    const IS_STREAM: bool;
+
+    fn receive(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<Filled>;
+}
+
+/// A socket that can be read without taking out what is read.
+pub(crate) trait Peek: Source {
+    fn peek_at(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<Filled>;
+}
+
+/// How many bytes of the buffer that it was given, from the first on, the system has written. Made here only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filled(usize);
+
+impl Filled {
+    pub(crate) fn count(self) -> usize {
+        self.0
+    }
+}
+
+macro_rules! sources {
+    ($($(#[$cfg:meta])? $type:ty: $stream:expr;)*) => {$(
+        $(#[$cfg])?
+        impl Source for $type {
+            fn attempt<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+                self.try_io(operation)
+            }
+        }
+
+        $(#[$cfg])?
+        impl Receive for $type {
+            const IS_STREAM: bool = $stream;
+
+            fn receive(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<Filled> {
+                self.try_io(|| socket2::SockRef::from(self).recv(buffer)).map(Filled)
+            }
+        }
+
+        $(#[$cfg])?
+        impl Peek for $type {
+            fn peek_at(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<Filled> {
+                self.try_io(|| socket2::SockRef::from(self).peek(buffer)).map(Filled)
+            }
+        }
+    )*};
+}
+
+sources! {
+    mio::net::TcpStream: true;
+    mio::net::UdpSocket: false;
+    #[cfg(unix)] mio::net::UnixStream: true;
+    #[cfg(unix)] mio::net::UnixDatagram: false;
+}
+
+impl Source for mio::net::TcpListener {
+    fn attempt<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        operation()
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::*;
+
+    impl Source for mio::net::UnixListener {
+        fn attempt<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+            operation()
+        }
     }
 
-    fn into_source(mut self) -> io::Result<S> {
+    impl Source for mio::unix::pipe::Sender {
+        fn attempt<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+            self.try_io(operation)
+        }
+    }
+
+    impl Source for mio::unix::pipe::Receiver {
+        fn attempt<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+            self.try_io(operation)
+        }
+    }
+
+    impl Receive for mio::unix::pipe::Receiver {
+        /// A pipe may keep packets apart (`O_DIRECT`).
+        const IS_STREAM: bool = false;
+
+        fn receive(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<Filled> {
+            let (filled, _) = rustix::io::read(self, buffer)?;
+            Ok(Filled(filled.len()))
+        }
+    }
+}
+
+/// Receives a datagram, and tells who sent it.
+pub(crate) fn receive_from(
+    socket: &mio::net::UdpSocket,
+    buffer: &mut [MaybeUninit<u8>],
+) -> io::Result<(Filled, SocketAddr)> {
+    let (count, sender) = socket.try_io(|| socket2::SockRef::from(socket).recv_from(buffer))?;
+    Ok((Filled(count), ip_address(&sender)?))
+}
+
+/// As [`receive_from`], and leaves it in the queue.
+pub(crate) fn peek_from(
+    socket: &mio::net::UdpSocket,
+    buffer: &mut [MaybeUninit<u8>],
+) -> io::Result<(Filled, SocketAddr)> {
+    let (count, sender) = socket.try_io(|| socket2::SockRef::from(socket).peek_from(buffer))?;
+    Ok((Filled(count), ip_address(&sender)?))
+}
+
+fn ip_address(address: &socket2::SockAddr) -> io::Result<SocketAddr> {
+    address.as_socket().ok_or_else(|| io::Error::other("the system gave an address that is not an IP address"))
+}
+
+/// As [`receive_from`], where the sender is a path, a name or nobody.
+#[cfg(unix)]
+pub(crate) fn receive_from_unix(
+    socket: &mio::net::UnixDatagram,
+    buffer: &mut [MaybeUninit<u8>],
+) -> io::Result<(Filled, std::os::unix::net::SocketAddr)> {
+    let (count, sender) = socket2::SockRef::from(socket).recv_from(buffer)?;
+    Ok((Filled(count), unix_address(&sender)?))
+}
+
+#[cfg(unix)]
+fn unix_address(address: &socket2::SockAddr) -> io::Result<std::os::unix::net::SocketAddr> {
+    use std::os::unix::net::SocketAddr;
+    #[cfg(target_os = "linux")]
+    if let Some(name) = address.as_abstract_namespace() {
+        return <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name);
+    }
+    // An empty path is how std makes an address without a name.
+    SocketAddr::from_pathname(address.as_pathname().unwrap_or(std::path::Path::new("")))
+}
+
+impl<S: Source> Socket<S> {
+    /// Registers a socket, for both directions, and for urgent data too: it must not be mistaken for the end of what can be
+    /// read.
+    pub(crate) fn new(source: S, reactor: &Arc<Reactor>) -> io::Result<Self> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let interest = interest | Interest::PRIORITY;
+        Self::with_interest(source, interest, reactor)
+    }
+
+    pub(crate) fn with_interest(mut source: S, interest: Interest, reactor: &Arc<Reactor>) -> io::Result<Self> {
+        let registration = reactor.register(&mut source, interest)?;
+        Ok(Socket { source: Some(source), registration })
+    }
+
+    /// Takes the socket out of the reactor.
+    pub(crate) fn into_source(mut self) -> io::Result<S> {
         let mut source = self.source.take().expect("it is taken once, here");
         self.registration.deregister(&mut source)?;
         Ok(source)
     }
-}
 
-impl<S: mio::event::Source> Deref for Registered<S> {
-    type Target = S;
-
-    fn deref(&self) -> &S {
+    /// For what never waits: addresses, options.
+    pub(crate) fn source(&self) -> &S {
         self.source.as_ref().expect("it is taken by value only")
+    }
+
+    pub(crate) fn reactor(&self) -> &Arc<Reactor> {
+        self.registration.reactor()
+    }
+
+    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        self.registration.ready(interest).await.map(|seen| seen.ready)
+    }
+
+    pub(crate) fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.registration.poll_ready(direction, cx).map_ok(drop)
+    }
+
+    /// Does `operation` as soon as it does not block, for the last caller in this direction.
+    pub(crate) fn poll_io<T>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        mut operation: impl FnMut(&S) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        self.registration.poll_io(direction, cx, |_| operation(self.source()))
+    }
+
+    /// Does `operation` as soon as it does not block; any number of callers may wait.
+    pub(crate) async fn io<T>(
+        &self,
+        interest: Interest,
+        mut operation: impl FnMut(&S) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.registration.io(interest, || operation(self.source())).await
+    }
+
+    /// Does `operation` now, or says that it would block.
+    pub(crate) fn try_io<T>(&self, interest: Interest, operation: impl FnOnce(&S) -> io::Result<T>) -> io::Result<T> {
+        self.registration.try_io(interest, || operation(self.source()))
+    }
+
+    fn poll_transfer<T>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        asked: usize,
+        moved: impl Fn(&T) -> usize,
+        mut operation: impl FnMut(&S) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        self.registration.poll_io(direction, cx, |seen: Seen| {
+            let result = operation(self.source())?;
+            if (1..asked).contains(&moved(&result)) {
+                self.registration.drained(seen, direction);
+            }
+            Ok(result)
+        })
     }
 }
 
-impl<S: mio::event::Source> Drop for Registered<S> {
+impl<S: Receive> Socket<S> {
+    pub(crate) fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<Filled>> {
+        // Nothing is a short read of nothing.
+        let asked = if S::IS_STREAM { buffer.len() } else { 0 };
+        self.poll_transfer(Direction::Read, cx, asked, |filled: &Filled| filled.0, |source| source.receive(buffer))
+    }
+
+    #[cfg(feature = "io-util")]
+    pub(crate) fn try_receive(&self, buffer: &mut [MaybeUninit<u8>]) -> io::Result<Filled> {
+        self.try_io(Interest::READABLE, |source| source.receive(buffer))
+    }
+}
+
+impl<S: Peek> Socket<S> {
+    pub(crate) fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [MaybeUninit<u8>]) -> Poll<io::Result<Filled>> {
+        self.poll_io(Direction::Read, cx, |source| source.peek_at(buffer))
+    }
+}
+
+impl<S: Source> Socket<S>
+where
+    for<'a> &'a S: Read,
+{
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.try_io(Interest::READABLE, |mut source| source.read(buffer))
+    }
+
+    pub(crate) fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.try_io(Interest::READABLE, |mut source| source.read_vectored(buffers))
+    }
+
+    #[cfg(feature = "futures-io")]
+    pub(crate) fn poll_read_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_io(Direction::Read, cx, |mut source| source.read_vectored(buffers))
+    }
+}
+
+impl<S: Source> Socket<S>
+where
+    for<'a> &'a S: Write,
+{
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_transfer(Direction::Write, cx, data.len(), |&moved| moved, |mut source| source.write(data))
+    }
+
+    pub(crate) fn poll_write_vectored(&self, cx: &mut Context<'_>, data: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let asked = data.iter().map(|slice| slice.len()).sum();
+        self.poll_transfer(Direction::Write, cx, asked, |&moved| moved, |mut source| source.write_vectored(data))
+    }
+
+    pub(crate) fn try_write(&self, data: &[u8]) -> io::Result<usize> {
+        self.try_io(Interest::WRITABLE, |mut source| source.write(data))
+    }
+
+    pub(crate) fn try_write_vectored(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.try_io(Interest::WRITABLE, |mut source| source.write_vectored(data))
+    }
+}
+
+impl<S: Source> Drop for Socket<S> {
     fn drop(&mut self) {
         if let Some(mut source) = self.source.take() {
             // The descriptor is closed next, which takes it out of the poller in any case.
@@ -59,233 +323,8 @@ impl<S: mio::event::Source> Drop for Registered<S> {
     }
 }
 
-/// A listening stream socket.
-pub(crate) struct Listener(Backend<Registered<mio::net::TcpListener>>);
-
-/// A connected stream socket.
-pub(crate) struct Stream(Backend<Registered<mio::net::TcpStream>>);
-
-impl Listener {
-    pub(crate) fn bind(reactor: &Arc<Reactor>, address: SocketAddr) -> io::Result<Self> {
-        let listener = mio::net::TcpListener::bind(address)?;
-        // mio asks for 128. A second `listen` changes that; if it is refused, the socket listens all the same.
-        let _ = socket2::SockRef::from(&listener).listen(BACKLOG);
-        let listener = Registered::new(listener, reactor)?;
-        Ok(Listener(Backend::System(listener)))
-    }
-
-    /// `listener` does not block.
-    pub(crate) fn from_std(reactor: &Arc<Reactor>, listener: std::net::TcpListener) -> io::Result<Self> {
-        let listener = Registered::new(mio::net::TcpListener::from_std(listener), reactor)?;
-        Ok(Listener(Backend::System(listener)))
-    }
-
-    pub(crate) fn into_std(self) -> io::Result<std::net::TcpListener> {
-        match self.0 {
-            Backend::System(listener) => listener.into_source().map(std::net::TcpListener::from),
-        }
-    }
-
-    fn system(&self) -> &Registered<mio::net::TcpListener> {
-        match &self.0 {
-            Backend::System(listener) => listener,
-        }
-    }
-
-    pub(crate) async fn accept(&self, reactor: &Arc<Reactor>) -> io::Result<(Stream, SocketAddr)> {
-        let listener = self.system();
-        let (stream, peer) = listener.registration.io(Interest::READABLE, || listener.accept()).await?;
-        Ok((Stream::new(stream, reactor)?, peer))
-    }
-
-    pub(crate) fn poll_accept(
-        &self,
-        reactor: &Arc<Reactor>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(Stream, SocketAddr)>> {
-        let listener = self.system();
-        listener.registration.poll_io(Direction::Read, cx, |_| listener.accept()).map(|accepted| {
-            let (stream, peer) = accepted?;
-            Ok((Stream::new(stream, reactor)?, peer))
-        })
-    }
-
-    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.system().local_addr()
-    }
-
-    pub(crate) fn ttl(&self) -> io::Result<u32> {
-        self.system().ttl()
-    }
-
-    pub(crate) fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.system().set_ttl(ttl)
-    }
-}
-
-impl Stream {
-    fn new(stream: mio::net::TcpStream, reactor: &Arc<Reactor>) -> io::Result<Self> {
-        Ok(Stream(Backend::System(Registered::new(stream, reactor)?)))
-    }
-
-    pub(crate) async fn connect(reactor: &Arc<Reactor>, address: SocketAddr) -> io::Result<Self> {
-        let stream = Registered::new(mio::net::TcpStream::connect(address)?, reactor)?;
-        stream.registration.ready(Interest::WRITABLE).await?;
-        match stream.take_error()? {
-            Some(error) => Err(error),
-            None => Ok(Stream(Backend::System(stream))),
-        }
-    }
-
-    /// `stream` does not block.
-    pub(crate) fn from_std(reactor: &Arc<Reactor>, stream: std::net::TcpStream) -> io::Result<Self> {
-        Stream::new(mio::net::TcpStream::from_std(stream), reactor)
-    }
-
-    pub(crate) fn into_std(self) -> io::Result<std::net::TcpStream> {
-        match self.0 {
-            Backend::System(stream) => stream.into_source().map(std::net::TcpStream::from),
-        }
-    }
-
-    fn system(&self) -> &Registered<mio::net::TcpStream> {
-        match &self.0 {
-            Backend::System(stream) => stream,
-        }
-    }
-
-    pub(crate) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_transfer(Direction::Read, cx, buffer.len(), |mut stream| stream.read(buffer))
-    }
-
-    pub(crate) fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let stream = self.system();
-        stream.registration.poll_io(Direction::Read, cx, |_| stream.peek(buffer))
-    }
-
-    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_transfer(Direction::Write, cx, data.len(), |mut stream| stream.write(data))
-    }
-
-    pub(crate) fn poll_write_vectored(&self, cx: &mut Context<'_>, data: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let asked = data.iter().map(|slice| slice.len()).sum();
-        self.poll_transfer(Direction::Write, cx, asked, |mut stream| stream.write_vectored(data))
-    }
-
-    fn poll_transfer(
-        &self,
-        direction: Direction,
-        cx: &mut Context<'_>,
-        asked: usize,
-        mut operation: impl FnMut(&mio::net::TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let stream = self.system();
-        stream.registration.poll_io(direction, cx, |seen: Seen| {
-            let moved = operation(stream)?;
-            if 0 < moved && moved < asked {
-                stream.registration.drained(seen, direction);
-            }
-            Ok(moved)
-        })
-    }
-
-    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let stream = self.system();
-        stream.registration.try_io(Direction::Read, || (&**stream).read(buffer))
-    }
-
-    pub(crate) fn try_write(&self, data: &[u8]) -> io::Result<usize> {
-        let stream = self.system();
-        stream.registration.try_io(Direction::Write, || (&**stream).write(data))
-    }
-
-    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<()> {
-        self.system().registration.ready(interest).await
-    }
-
-    pub(crate) fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.system().registration.poll_ready(direction, cx)
-    }
-
-    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        match self.system().shutdown(how) {
-            // The peer has closed already: what was asked for is so.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            result => result,
-        }
-    }
-
-    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.system().local_addr()
-    }
-
-    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.system().peer_addr()
-    }
-
-    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.system().take_error()
-    }
-
-    pub(crate) fn nodelay(&self) -> io::Result<bool> {
-        self.system().nodelay()
-    }
-
-    pub(crate) fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.system().set_nodelay(nodelay)
-    }
-
-    pub(crate) fn ttl(&self) -> io::Result<u32> {
-        self.system().ttl()
-    }
-
-    pub(crate) fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.system().set_ttl(ttl)
-    }
-
-    pub(crate) fn linger(&self) -> io::Result<Option<Duration>> {
-        socket2::SockRef::from(&**self.system()).linger()
-    }
-
-    pub(crate) fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        socket2::SockRef::from(&**self.system()).set_linger(linger)
-    }
-}
-
-impl fmt::Debug for Listener {
+impl<S: Source> fmt::Debug for Socket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self.system()).fmt(f)
-    }
-}
-
-impl fmt::Debug for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self.system()).fmt(f)
-    }
-}
-
-#[cfg(unix)]
-mod fd {
-    use super::{Listener, Stream};
-    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-
-    impl Listener {
-        pub(crate) fn as_raw_fd(&self) -> RawFd {
-            self.system().as_raw_fd()
-        }
-
-        pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
-            self.system().as_fd()
-        }
-    }
-
-    impl Stream {
-        pub(crate) fn as_raw_fd(&self) -> RawFd {
-            self.system().as_raw_fd()
-        }
-
-        pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
-            self.system().as_fd()
-        }
+        self.source().fmt(f)
     }
 }

@@ -14,3 +14,9 @@ pub use tokio::io::{
     Empty, Join, Lines, ReadHalf, Repeat, SimplexStream, Sink, Split, Take, WriteHalf, copy, copy_bidirectional,
     copy_bidirectional_with_sizes, copy_buf, duplex, empty, join, repeat, simplex, sink, split,
 };
+
+#[cfg(feature = "net")]
+pub use crate::driver::{Interest, Ready};
+
+#[cfg(all(unix, feature = "net"))]
+pub mod unix;

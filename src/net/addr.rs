@@ -1,6 +1,7 @@
 //! Names to addresses.
 
 use crate::task::spawn_blocking;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -32,8 +33,13 @@ pub async fn lookup_host<T: ToSocketAddrs>(host: T) -> io::Result<impl Iterator<
     host.resolve().await.map(Vec::into_iter)
 }
 
-/// Tries `attempt` with each address of `host`, and returns the first success or the last error.
-pub(super) async fn each_addr<T, A>(host: impl ToSocketAddrs, mut attempt: impl FnMut(SocketAddr) -> A) -> io::Result<T>
+/// Tries `attempt` with each address of `host`, and returns the first success or the last error. `purpose` is for the
+/// message: "connect to".
+pub(super) async fn each_addr<T, A>(
+    purpose: &'static str,
+    host: impl ToSocketAddrs,
+    mut attempt: impl FnMut(SocketAddr) -> A,
+) -> io::Result<T>
 where
     A: Future<Output = io::Result<T>>,
 {
@@ -41,10 +47,43 @@ where
     for address in host.resolve().await? {
         match attempt(address).await {
             Ok(success) => return Ok(success),
-            Err(error) => last = Some(error),
+            Err(error) => last = Some(naming(purpose, &address)(error)),
         }
     }
     Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the name has no addresses")))
+}
+
+/// Adds to an error what was tried with which address, if the error is about that. Its kind stays, and it is the
+/// [`source`](std::error::Error::source) of the new one.
+pub(super) fn naming(purpose: &'static str, address: &dyn fmt::Debug) -> impl FnOnce(io::Error) -> io::Error {
+    use io::ErrorKind::*;
+    move |error| match error.kind() {
+        AddrInUse | AddrNotAvailable | ConnectionRefused | ConnectionReset | TimedOut | HostUnreachable
+        | NetworkUnreachable | PermissionDenied | NotFound | AlreadyExists | InvalidInput => {
+            io::Error::new(error.kind(), AddressError { purpose, address: format!("{address:?}"), error })
+        }
+        // Not of this address: no more descriptors, no memory. The number of such an error says more than its kind.
+        _ => error,
+    }
+}
+
+#[derive(Debug)]
+struct AddressError {
+    purpose: &'static str,
+    address: String,
+    error: io::Error,
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: {}", self.purpose, self.address, self.error)
+    }
+}
+
+impl std::error::Error for AddressError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
 }
 
 async fn look_up(host: String) -> io::Result<Vec<SocketAddr>> {
@@ -52,7 +91,18 @@ async fn look_up(host: String) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse() {
         return Ok(vec![address]);
     }
-    look_up_blocking(move || std::net::ToSocketAddrs::to_socket_addrs(&host).map(Iterator::collect)).await
+    look_up_blocking(move || {
+        std::net::ToSocketAddrs::to_socket_addrs(&host).map(Iterator::collect).map_err(unknown(&host))
+    })
+    .await
+}
+
+/// Adds the name to what the resolver says.
+fn unknown(host: &str) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| {
+        let kind = error.kind();
+        io::Error::new(kind, AddressError { purpose: "look up", address: format!("{host:?}"), error })
+    }
 }
 
 async fn look_up_blocking(
@@ -106,7 +156,9 @@ mod sealed {
             }
             let name = (host, port);
             look_up_blocking(move || {
-                std::net::ToSocketAddrs::to_socket_addrs(&(name.0.as_str(), name.1)).map(Iterator::collect)
+                std::net::ToSocketAddrs::to_socket_addrs(&(name.0.as_str(), name.1))
+                    .map(Iterator::collect)
+                    .map_err(unknown(&name.0))
             })
             .await
         }

@@ -1,7 +1,7 @@
 //! Sockets.
 //!
-//! They implement tokio's I/O traits, and with the feature `hyper` also hyper's. A socket belongs to the runtime it was made
-//! in, and can be used from any task and any thread.
+//! They implement tokio's I/O traits, and with the features `hyper` and `futures-io` also theirs. A socket belongs to the
+//! runtime it was made in, and can be used from any task and any thread.
 //!
 //! ```
 //! use rt::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,9 +23,24 @@
 //! ```
 
 mod addr;
-mod tcp_listener;
-mod tcp_stream;
+mod fill;
+#[macro_use]
+mod methods;
+#[macro_use]
+mod traits;
+#[macro_use]
+mod halves;
+#[macro_use]
+mod datagrams;
+#[cfg_attr(not(feature = "time"), path = "no_rest.rs")]
+mod rest;
+pub mod tcp;
+mod udp;
+#[cfg(unix)]
+pub mod unix;
 
 pub use addr::{ToSocketAddrs, lookup_host};
-pub use tcp_listener::TcpListener;
-pub use tcp_stream::TcpStream;
+pub use tcp::{listener::TcpListener, socket::TcpSocket, stream::TcpStream};
+pub use udp::UdpSocket;
+#[cfg(unix)]
+pub use unix::{datagram::UnixDatagram, listener::UnixListener, socket::UnixSocket, stream::UnixStream};

@@ -216,6 +216,12 @@ impl Handle {
         }
     }
 
+    /// Whether this thread is in a runtime with timers.
+    #[cfg(all(feature = "net", feature = "time"))]
+    pub(crate) fn has_timers() -> bool {
+        context::with(|inner| inner.is_some_and(|inner| inner.driver.has_timers()))
+    }
+
     /// What time it is for the runtime this thread is in; else, for the machine.
     #[cfg(feature = "time")]
     #[inline]

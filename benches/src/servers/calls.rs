@@ -1,0 +1,87 @@
+//! The system calls of a server, as strace counts them.
+
+use super::{Order, taking};
+use crate::program;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::{env, fs, process};
+
+/// What the calls are counted as. The rest counts for the first only.
+pub(super) const KINDS: [(&str, &[&str]); 5] = [
+    ("all", &[]),
+    ("epoll_wait", &["epoll_wait", "epoll_pwait", "epoll_pwait2", "ppoll", "poll"]),
+    ("read", &["read", "recvfrom", "readv", "recvmsg"]),
+    ("write", &["write", "sendto", "writev", "sendmsg"]),
+    ("futex", &["futex"]),
+];
+
+/// Whether there is an strace.
+pub(super) fn can_be_counted() -> bool {
+    let mut strace = Command::new("strace");
+    strace.arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// The calls of each kind per request, of a server that is started with `arguments` and loaded as `order` says. What it takes to
+/// start, to accept and to answer each connection once is left out.
+pub(super) fn per_request(peer: &str, arguments: &[String], order: Order, requests: u64) -> Result<Vec<f64>, String> {
+    let without = counts(peer, arguments, order, 0)?;
+    let with = counts(peer, arguments, order, requests)?;
+    let of = |counts: &BTreeMap<String, u64>, names: &[&str]| -> f64 {
+        counts
+            .iter()
+            .filter(|(name, _)| names.is_empty() || names.contains(&name.as_str()))
+            .map(|(_, &n)| n as f64)
+            .sum()
+    };
+    Ok(KINDS.iter().map(|(_, names)| (of(&with, names) - of(&without, names)) / requests as f64).collect())
+}
+
+fn counts(peer: &str, arguments: &[String], order: Order, requests: u64) -> Result<BTreeMap<String, u64>, String> {
+    let file = File(env::temp_dir().join(format!("rt-benches-calls-{}", process::id())));
+    let mut strace = Command::new("strace");
+    strace.args(["-c", "-f", "-qq", "-o"]).arg(&file.0).arg(program::this_program()?.get_program()).args(arguments);
+    taking::count(peer, strace, order, requests)?;
+    let text = fs::read_to_string(&file.0).map_err(|error| format!("strace has left no counts: {error}"))?;
+    let counts = parse(&text);
+    if counts.is_empty() { Err(format!("strace has counted nothing: {text}")) } else { Ok(counts) }
+}
+
+/// Removed when it is not needed any more.
+struct File(PathBuf);
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // There is none if strace did not come that far.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The fourth column is the number of calls, and the last their name.
+fn parse(text: &str) -> BTreeMap<String, u64> {
+    let counts = text.lines().filter_map(|line| {
+        let cells: Vec<_> = line.split_whitespace().collect();
+        let (calls, &name) = (cells.get(3)?.parse().ok()?, cells.last()?);
+        (name != "total").then(|| (name.to_owned(), calls))
+    });
+    counts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_summary_of_strace_is_read() {
+        let text = "\
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 63.77    0.000301           4        70         2 recvfrom
+ 36.23    0.000171           2        64           sendto
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.000472           3       134         2 total
+";
+        let counts: Vec<_> = parse(text).into_iter().collect();
+        assert_eq!(counts, [("recvfrom".to_owned(), 70), ("sendto".to_owned(), 64)]);
+    }
+}
