@@ -1,5 +1,10 @@
 //! What the tests of this package share: servers that others wrote, and the proof that tokio's runtime is not there.
 
+/// What the page says compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/ecosystem.md")]
+pub struct Page;
+
 mod servers;
 #[path = "../../support/mod.rs"]
 mod support;

@@ -1,8 +1,17 @@
 //! tokio-rustls, both sides, with a certificate that the test makes.
 
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use rt::hyper::{Executor, Timer};
 use rt::io::{AsyncReadExt, AsyncWriteExt, copy, split};
 use rt::net::TcpStream;
 use rt_ecosystem::{all, assert_no_tokio, ended, listen, soon, without_tokio};
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -87,6 +96,37 @@ fn many_records_go_both_ways_over_connections_side_by_side() {
             })
         });
         all(clients.collect::<Vec<_>>()).await;
+    });
+}
+
+#[test]
+fn hyper_serves_over_tls() {
+    async fn greet(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+        Ok(Response::new(format!("hello {}", request.uri().path())))
+    }
+
+    without_tokio(|| async {
+        let (server, client) = configuration();
+        let (listener, address) = listen().await;
+        drop(rt::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let stream = TlsAcceptor::from(Arc::new(server)).accept(stream).await.unwrap();
+            let mut builder = auto::Builder::new(Executor::new());
+            builder.http1().timer(Timer::new()).http2().timer(Timer::new());
+            builder.serve_connection(TokioIo::new(stream), service_fn(greet)).await.unwrap();
+        }));
+        let stream = connect(client, address, "localhost").await.unwrap();
+        let (sender, connection) = http2::handshake(Executor::new(), TokioIo::new(stream)).await.unwrap();
+        drop(rt::spawn(async { ended("the client's connection", connection.await) }));
+        let requests = (0..20).map(|n| {
+            let mut sender = sender.clone();
+            rt::spawn(async move {
+                let request = Request::get(format!("https://localhost/{n}")).body(String::new()).unwrap();
+                let body = sender.send_request(request).await.unwrap().into_body().collect().await.unwrap();
+                assert_eq!(body.to_bytes(), format!("hello /{n}"));
+            })
+        });
+        all(requests.collect::<Vec<_>>()).await;
     });
 }
 
