@@ -1,6 +1,7 @@
 //! How a runtime is configured.
 
 use super::block_on::Core;
+use super::compat::{Compat, Wanted};
 use super::handle::{Handle, Inner, RuntimeFlavor};
 use super::threads::{DEFAULT_NAME, Look, Starter, Threads};
 use super::{Kind, Runtime};
@@ -30,6 +31,7 @@ pub struct Builder {
     workers: Option<usize>,
     io: bool,
     time: bool,
+    compat: Wanted,
     #[cfg(feature = "test-util")]
     start_paused: bool,
     name: Arc<dyn Fn() -> String + Send + Sync>,
@@ -73,6 +75,7 @@ impl Builder {
             workers: None,
             io: false,
             time: false,
+            compat: Wanted::default(),
             #[cfg(feature = "test-util")]
             start_paused: false,
             name: Arc::new(|| DEFAULT_NAME.to_owned()),
@@ -107,8 +110,9 @@ impl Builder {
         Builder::new(RuntimeFlavor::CurrentThread)
     }
 
-    /// Enables everything: I/O and time.
+    /// Enables everything: I/O and time, and with the feature `tokio-compat` a runtime of tokio's beside this one.
     pub fn enable_all(&mut self) -> &mut Self {
+        self.compat.enable();
         self.enable_io().enable_time()
     }
 
@@ -121,6 +125,51 @@ impl Builder {
     /// Enables timers. Without it they panic, and say so.
     pub fn enable_time(&mut self) -> &mut Self {
         self.time = true;
+        self
+    }
+
+    /// Starts a runtime of tokio's beside this one, for crates that insist on finding one: reqwest, sqlx, `axum::serve`. Needs the feature
+    /// `tokio-compat`, which also makes [`enable_all`](Self::enable_all) do this.
+    ///
+    /// Tasks still run here. Each thread of this runtime, and each that is in [`block_on`](Runtime::block_on) or has
+    /// [entered](Runtime::enter) it, finds tokio's for its sockets, timers and `tokio::spawn`. What is spawned so runs on tokio's thread, of
+    /// which there is one, called `rt-tokio`; that thread is in this runtime too, so that `rt::spawn` and the like work there.
+    ///
+    /// Tokio's runtime ends in the background, when all of this runtime's threads have ended. Paused time does not concern it.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = rt::runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// runtime.block_on(async {
+    ///     let task = rt::spawn(async { tokio::time::sleep(std::time::Duration::from_millis(1)).await });
+    ///     task.await.unwrap();
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio-compat")]
+    pub fn enable_tokio(&mut self) -> &mut Self {
+        self.compat.enable();
+        self
+    }
+
+    /// Lets crates that insist on a runtime of tokio's find this one, and starts none. Needs the feature `tokio-compat`.
+    ///
+    /// As [`enable_tokio`](Self::enable_tokio), but for its end: whoever made tokio's runtime keeps it, for at least as long as this one. And its threads are not
+    /// in this runtime, unless it was built with an `on_thread_start` that sees to it.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    /// let runtime = rt::runtime::Builder::new_multi_thread().enable_all().tokio_handle(tokio.handle().clone()).build()?;
+    /// let task = runtime.spawn(async { tokio::spawn(async { 42 }).await.unwrap() });
+    /// assert_eq!(runtime.block_on(task).unwrap(), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio-compat")]
+    pub fn tokio_handle(&mut self, handle: tokio::runtime::Handle) -> &mut Self {
+        self.compat = Wanted::Given(handle);
         self
     }
 
@@ -406,14 +455,17 @@ impl Builder {
                 on_start: self.on_start.clone(),
                 on_stop: self.on_stop.clone(),
             }),
+            compat: Compat::default(),
             flavor: self.flavor,
         });
+        // Before the threads, which look for it when they begin.
+        let compat = self.compat.start(&inner)?;
         let handle = Handle { inner };
         let kind = match self.flavor {
             RuntimeFlavor::CurrentThread => Kind::CurrentThread(Box::new(Core::new(cores.remove(0)))),
             RuntimeFlavor::MultiThread => Kind::MultiThread(start_workers(&handle, cores)?),
         };
-        Ok(Runtime::new_with(handle, kind))
+        Ok(Runtime::new_with(handle, kind, compat))
     }
 
     #[cfg(not(feature = "test-util"))]

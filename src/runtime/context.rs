@@ -4,6 +4,7 @@
 //! for a runtime of some kind; in a current-thread runtime it must not block. Neither has a destructor, so both can be read from those of other thread-locals.
 
 use super::RuntimeFlavor;
+use super::compat::Entered;
 use super::handle::Inner;
 use std::cell::Cell;
 use std::fmt;
@@ -44,13 +45,21 @@ pub struct EnterGuard<'a> {
     before: *const Inner,
     depth: usize,
     handle: PhantomData<(&'a super::Handle, *mut ())>,
+    compat: Entered<'a>,
 }
 
-pub(super) fn enter<'a>(inner: Arc<Inner>) -> EnterGuard<'a> {
+pub(super) fn enter(inner: &Arc<Inner>) -> EnterGuard<'_> {
+    let mut guard = enter_alone(inner.clone());
+    guard.compat = inner.compat.enter();
+    guard
+}
+
+/// Enters our runtime, but not tokio's beside it.
+pub(super) fn enter_alone<'a>(inner: Arc<Inner>) -> EnterGuard<'a> {
     let entered = Arc::into_raw(inner);
     let depth = DEPTH.get() + 1;
     DEPTH.set(depth);
-    EnterGuard { entered, before: CURRENT.replace(entered), depth, handle: PhantomData }
+    EnterGuard { entered, before: CURRENT.replace(entered), depth, handle: PhantomData, compat: Entered::default() }
 }
 
 impl Drop for EnterGuard<'_> {

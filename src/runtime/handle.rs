@@ -1,5 +1,6 @@
 //! A runtime seen from anywhere: spawning, entering, asking.
 
+use super::compat::Compat;
 use super::context::{self, EnterGuard};
 use super::threads::Threads;
 use super::{RuntimeMetrics, block_on};
@@ -53,6 +54,7 @@ pub(crate) struct Inner {
     pub(super) driver: Arc<Driver>,
     pub(super) blocking: Arc<Pool>,
     pub(super) threads: Threads,
+    pub(super) compat: Compat,
     pub(super) flavor: RuntimeFlavor,
 }
 
@@ -154,7 +156,7 @@ impl Handle {
     ///
     /// If guards are dropped in another order than the reverse of their making.
     pub fn enter(&self) -> EnterGuard<'_> {
-        context::enter(self.inner.clone())
+        context::enter(&self.inner)
     }
 
     /// Spawns a task; see [`rt::spawn`](crate::spawn).

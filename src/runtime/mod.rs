@@ -22,6 +22,8 @@
 
 mod block_on;
 mod builder;
+#[cfg_attr(not(feature = "tokio-compat"), path = "no_compat.rs")]
+mod compat;
 mod context;
 mod handle;
 mod metrics;
@@ -52,6 +54,7 @@ pub struct Runtime {
     handle: Handle,
     /// `None` once it has been shut down.
     kind: Option<Kind>,
+    _compat: compat::Keep,
 }
 
 enum Kind {
@@ -72,8 +75,8 @@ impl Runtime {
         Builder::new_multi_thread().enable_all().build()
     }
 
-    fn new_with(handle: Handle, kind: Kind) -> Self {
-        Runtime { handle, kind: Some(kind) }
+    fn new_with(handle: Handle, kind: Kind, compat: compat::Keep) -> Self {
+        Runtime { handle, kind: Some(kind), _compat: compat }
     }
 
     /// A reference to this runtime that can be cloned and sent anywhere.

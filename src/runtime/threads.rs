@@ -66,13 +66,15 @@ impl Inner {
             builder = builder.stack_size(size);
         }
         let inner = self.clone();
+        let compat = self.compat.keep();
         builder.spawn(move || {
             context::join(&inner);
-            let _entered = context::enter(inner.clone());
+            let _entered = context::enter(&inner);
             call(inner.threads.on_start.as_ref());
             body();
             call(inner.threads.on_stop.as_ref());
             context::part();
+            compat.release();
             drop(end);
         })
     }
@@ -172,7 +174,7 @@ impl scheduler::Threads for Starter {
         let end = MonitorEnd(inner.clone());
         let thread = move || {
             context::join(&inner);
-            let entered = context::enter(inner);
+            let entered = context::enter(&inner);
             body();
             drop(entered);
             context::part();
