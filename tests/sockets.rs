@@ -1,6 +1,8 @@
 //! What sockets, pipes and descriptors offer beyond reading and writing: readiness, halves, datagrams, Unix sockets, other
 //! traits, and what happens in bad weather.
 
+#[path = "support/streams.rs"]
+mod streams;
 mod support;
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
@@ -805,6 +807,24 @@ fn data_that_arrives_together_with_the_end_is_read_to_the_end() {
             other.write_all(&[1; 100]).await.unwrap();
             drop(other);
             assert_eq!(timeout(SOON, waiting).await.unwrap().unwrap().len(), 100);
+        }
+    });
+}
+
+/// The same model is fuzzed; here are a few hundred scripts that are always the same.
+#[test]
+fn any_operations_at_both_ends_do_what_a_queue_of_bytes_does() {
+    on_each_flavor(async || {
+        let mut random = 7_u64;
+        for _ in 0..300 {
+            let script: Vec<u8> = (0..200)
+                .map(|_| {
+                    // Knuth's generator of the MMIX computer.
+                    random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                    (random >> 40) as u8
+                })
+                .collect();
+            streams::run(&script).await;
         }
     });
 }
