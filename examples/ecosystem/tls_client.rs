@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use support::{Failure, arguments, within_a_minute};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, pem::PemObject};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,8 +63,12 @@ async fn fetch(url: &str, roots: RootCertStore, output: &mut impl Write) -> io::
     let (Some("https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(wrong_url(url, "it must begin with https:// and a host"));
     };
-    let mut stream =
-        timeout(CONNECT_TIMEOUT, connect(authority.host(), authority.port_u16().unwrap_or(443), roots)).await??;
+    let connecting = connect(authority.host(), authority.port_u16().unwrap_or(443), roots);
+    let Ok(connected) = timeout(CONNECT_TIMEOUT, connecting).await else {
+        let message = format!("{authority} does not answer within {CONNECT_TIMEOUT:?}; is the port right?");
+        return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+    };
+    let mut stream = connected?;
 
     // By HTTP/1.0 a server ends the body by closing the connection, so there is nothing to be decoded here.
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -90,8 +94,13 @@ async fn connect(host: &str, port: u16, roots: RootCertStore) -> io::Result<TlsS
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let stream = TcpStream::connect((host, port)).await?;
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| {
-        let advice = "if you know the server, give its certificate as the second argument";
-        io::Error::new(error.kind(), format!("no TLS with {host}:{port}: {error}; {advice}"))
+        let advice = match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+            Some(rustls::Error::InvalidCertificate(_)) => {
+                "; if you know the server, name a file with its certificate as the second argument"
+            }
+            _ => "",
+        };
+        io::Error::new(error.kind(), format!("no TLS with {host}:{port}: {error}{advice}"))
     })
 }
 
@@ -127,7 +136,7 @@ async fn self_test() -> io::Result<()> {
     let mut roots = RootCertStore::empty();
     roots.add(other.cert.into()).map_err(io::Error::other)?;
     let error = fetch(&url, roots, &mut io::sink()).await.expect_err("a server that nobody knows");
-    assert!(error.to_string().contains("give its certificate"), "{error}");
+    assert!(error.to_string().contains("file with its certificate"), "{error}");
     let (request, refused) = server.await??;
     assert!(request.starts_with(b"GET /page?of=two HTTP/1.0\r\nHost: 127.0.0.1:") && refused);
     Ok(())
