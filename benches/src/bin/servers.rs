@@ -29,6 +29,7 @@ nothing else: the floor. Each is a process of its own, which another process loa
   --reps N       repetitions (default 5, and at most 3 of what hardly varies)
   --only NAME    measures whose name contains NAME; may be given more than once
   --peers A,B    only these of rt, tokio, smol and floor
+  --rate N       requests per second where they come on their own (default: 60 % of what the slowest of the peers can answer)
   --quick        only see that everything runs: one repetition of almost nothing
   --markdown     print the table as markdown
   --help         this, and the names of the measures
@@ -45,7 +46,8 @@ nothing else: the floor. Each is a process of its own, which another process loa
     }
 
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
-        let (mut repetitions, mut only, mut markdown, mut scale) = (None, Vec::new(), false, Scale::Full);
+        let (mut repetitions, mut only, mut rate, mut markdown) = (None, Vec::new(), None, false);
+        let mut scale = Scale::Full;
         let mut peers = Series::PEERS.map(str::to_owned).to_vec();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -53,6 +55,7 @@ nothing else: the floor. Each is a process of its own, which another process loa
                 "--reps" => repetitions = Some(program::count(&argument, &value()?)?),
                 "--only" => only.push(value()?),
                 "--peers" => peers = value()?.split(',').map(str::to_owned).collect(),
+                "--rate" => rate = Some(program::count(&argument, &value()?)? as f64),
                 "--quick" => scale = Scale::Quick,
                 "--markdown" => markdown = true,
                 "--help" | "-h" => return Ok(Task::Help),
@@ -77,7 +80,7 @@ nothing else: the floor. Each is a process of its own, which another process loa
             return Err("no measure has such a name; --help tells them".to_owned());
         }
         let repetitions = repetitions.unwrap_or(if scale == Scale::Quick { 1 } else { REPETITIONS });
-        let series = Series { repetitions, peers, scale, rates: Rates::new() };
+        let series = Series { repetitions, peers, scale, rate, rates: Rates::new() };
         Ok(Task::Compare { series, measures, markdown })
     }
 

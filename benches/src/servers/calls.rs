@@ -7,14 +7,17 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::{env, fs, process};
 
-/// What the calls are counted as. The rest counts for the first only.
-pub(super) const KINDS: [(&str, &[&str]); 5] = [
-    ("all", &[]),
-    ("epoll_wait", &["epoll_wait", "epoll_pwait", "epoll_pwait2", "ppoll", "poll"]),
-    ("read", &["read", "recvfrom", "readv", "recvmsg"]),
-    ("write", &["write", "sendto", "writev", "sendmsg"]),
-    ("futex", &["futex"]),
-];
+/// What the calls are counted as.
+pub(super) const KINDS: [&str; 6] = ["all", "epoll_wait", "recvfrom", "sendto", "futex", "others"];
+
+fn is_of(kind: &str, call: &str) -> bool {
+    match kind {
+        "all" => true,
+        "epoll_wait" => matches!(call, "epoll_wait" | "epoll_pwait" | "epoll_pwait2"),
+        "others" => !KINDS[1..KINDS.len() - 1].iter().any(|kind| is_of(kind, call)),
+        _ => call == kind,
+    }
+}
 
 /// Whether there is an strace.
 pub(super) fn can_be_counted() -> bool {
@@ -22,22 +25,21 @@ pub(super) fn can_be_counted() -> bool {
     strace.arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
+/// How often each call was made.
+type Counts = BTreeMap<String, u64>;
+
 /// The calls of each kind per request, of a server that is started with `arguments` and loaded as `order` says. What it takes to
 /// start, to accept and to answer each connection once is left out.
 pub(super) fn per_request(peer: &str, arguments: &[String], order: Order, requests: u64) -> Result<Vec<f64>, String> {
     let without = counts(peer, arguments, order, 0)?;
     let with = counts(peer, arguments, order, requests)?;
-    let of = |counts: &BTreeMap<String, u64>, names: &[&str]| -> f64 {
-        counts
-            .iter()
-            .filter(|(name, _)| names.is_empty() || names.contains(&name.as_str()))
-            .map(|(_, &n)| n as f64)
-            .sum()
+    let of = |counts: &Counts, kind: &str| -> f64 {
+        counts.iter().filter(|(call, _)| is_of(kind, call)).map(|(_, &calls)| calls as f64).sum()
     };
-    Ok(KINDS.iter().map(|(_, names)| (of(&with, names) - of(&without, names)) / requests as f64).collect())
+    Ok(KINDS.map(|kind| (of(&with, kind) - of(&without, kind)) / requests as f64).to_vec())
 }
 
-fn counts(peer: &str, arguments: &[String], order: Order, requests: u64) -> Result<BTreeMap<String, u64>, String> {
+fn counts(peer: &str, arguments: &[String], order: Order, requests: u64) -> Result<Counts, String> {
     let file = File(env::temp_dir().join(format!("rt-benches-calls-{}", process::id())));
     let mut strace = Command::new("strace");
     strace.args(["-c", "-f", "-qq", "-o"]).arg(&file.0).arg(program::this_program()?.get_program()).args(arguments);
@@ -58,7 +60,7 @@ impl Drop for File {
 }
 
 /// The fourth column is the number of calls, and the last their name.
-fn parse(text: &str) -> BTreeMap<String, u64> {
+fn parse(text: &str) -> Counts {
     let counts = text.lines().filter_map(|line| {
         let cells: Vec<_> = line.split_whitespace().collect();
         let (calls, &name) = (cells.get(3)?.parse().ok()?, cells.last()?);
@@ -69,7 +71,7 @@ fn parse(text: &str) -> BTreeMap<String, u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{KINDS, is_of, parse};
 
     #[test]
     fn a_summary_of_strace_is_read() {
@@ -83,5 +85,14 @@ mod tests {
 ";
         let counts: Vec<_> = parse(text).into_iter().collect();
         assert_eq!(counts, [("recvfrom".to_owned(), 70), ("sendto".to_owned(), 64)]);
+    }
+
+    #[test]
+    fn a_call_is_counted_with_all_and_with_one_kind_besides() {
+        for call in ["epoll_pwait", "recvfrom", "sendto", "futex", "sched_yield"] {
+            let kinds: Vec<_> = KINDS.into_iter().filter(|kind| is_of(kind, call)).collect();
+            assert_eq!((kinds[0], kinds.len()), ("all", 2), "{call}");
+        }
+        assert!(is_of("others", "read"));
     }
 }

@@ -39,6 +39,10 @@ impl Child {
         Ok(Child { name, input: process.stdin.take(), process, lines })
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The next line that it prints.
     pub(super) fn line(&mut self) -> Result<String, String> {
         self.lines.recv_timeout(LIMIT).map_err(|error| match error {

@@ -24,7 +24,8 @@ pub(super) trait Host: Peer {
     /// Takes a listener that does not block over into the runtime, from inside of it.
     fn listener(listener: TcpListener) -> io::Result<Self::Listener>;
 
-    /// The next connection, with Nagle's algorithm off: answers are small, and one that waited to be joined by the next would only be late.
+    /// The next connection, with Nagle's algorithm off: answers are small, and one that waited to be joined by the next
+    /// would only be late.
     fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
     fn echo(stream: Self::Stream) -> impl Future<Output = io::Result<()>> + Send + 'static;

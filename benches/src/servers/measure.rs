@@ -176,7 +176,7 @@ impl Measure {
                 let aim = |kind: &str| (kind == "all").then_some(1.0);
                 (
                     format!("echo, {FEW} connections, system calls per request"),
-                    calls::KINDS.map(|(kind, _)| (kind, aim(kind))).to_vec(),
+                    calls::KINDS.map(|kind| (kind, aim(kind))).to_vec(),
                 )
             }
         };

@@ -14,6 +14,7 @@ mod child;
 mod floor;
 mod hosts;
 mod load;
+mod machine;
 mod measure;
 mod series;
 mod service;

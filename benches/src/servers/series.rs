@@ -13,6 +13,8 @@ pub struct Series {
     pub peers: Vec<String>,
     /// How much there is of everything.
     pub scale: Scale,
+    /// At how many requests a second open loops are measured, if it is not for the series to find out.
+    pub rate: Option<f64>,
     /// Found so far.
     pub rates: Rates,
 }
@@ -35,10 +37,12 @@ impl Series {
     ///
     /// If a process fails or hangs.
     pub fn rows(&mut self, measure: Measure) -> Result<Vec<Vec<String>>, String> {
-        if let Some((service, connections)) = measure.before()
-            && !self.rates.contains_key(&(service, connections))
-        {
-            self.repeat(Measure::Closed(service, connections), 1)?;
+        if let Some(load) = measure.before() {
+            match self.rate {
+                Some(rate) => _ = self.rates.insert(load, rate),
+                None if self.rates.contains_key(&load) => {}
+                None => _ = self.repeat(Measure::Closed(load.0, load.1), 1)?,
+            }
         }
         let most = if measure.is_steady() { FEW_REPETITIONS } else { usize::MAX };
         let taken = self.repeat(measure, self.repetitions.min(most))?;

@@ -2,6 +2,7 @@
 
 use super::child::Child;
 use super::load::{Found, Kind, Order, READY};
+use super::machine::Watch;
 use super::service::Service;
 use super::serving::Counts;
 use super::{LOAD, SERVE};
@@ -71,13 +72,20 @@ impl Taken {
     }
 }
 
+/// Of one processor: more than the system takes for itself, and enough to be seen in the figures.
+const NOISE: f64 = 0.02;
+
 /// Starts a server, loads it as `order` says but for the port, and ends both.
 pub(super) fn take(peer: &str, computes: bool, order: Order) -> Result<Taken, String> {
     let mut server = Server::start(peer, order.service, computes)?;
     let mut load = loader(peer, Order { port: server.port, ..order })?;
     let before = server.counts()?;
+    let watch = Watch::start([server.child.id(), load.id()]);
     load.say("")?;
     let figures = load.numbers()?;
+    if let Some(share) = watch.share_of_others().filter(|&share| share > NOISE) {
+        eprintln!("  {peer}: other processes took {:.0} % of a processor meanwhile", 100.0 * share);
+    }
     let after = server.counts()?;
     load.end()?;
     server.child.end()?;

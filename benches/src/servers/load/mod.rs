@@ -126,3 +126,61 @@ fn ready() -> io::Result<()> {
 fn wait_for_line() -> io::Result<()> {
     io::stdin().read_line(&mut String::new()).map(|_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::fleet::Fleet;
+    use super::{closed, connecting, open};
+    use crate::servers::service::Service;
+    use crate::servers::{floor, serving};
+    use std::net::SocketAddr;
+    use std::thread;
+    use std::time::Duration;
+
+    const SHORT: Duration = Duration::from_millis(50);
+    const CONNECTIONS: usize = 5;
+
+    /// It serves as long as the tests run.
+    fn server(service: Service) -> SocketAddr {
+        let listener = serving::listen().expect("there are ports");
+        let address = listener.local_addr().expect("it has one");
+        thread::spawn(move || floor::serve(&listener, service));
+        address
+    }
+
+    fn fleet(service: Service) -> Fleet {
+        Fleet::connect(server(service), service, CONNECTIONS).expect("the server answers")
+    }
+
+    #[test]
+    fn a_closed_loop_asks_as_often_as_it_should() {
+        for service in [Service::Echo, Service::Http] {
+            let latencies =
+                closed::run(&mut fleet(service), closed::Until::Requests(1000)).expect("the server answers");
+            assert_eq!(latencies.count(), 1000);
+            assert!(latencies.quantile(0.5) > 0.0);
+        }
+    }
+
+    #[test]
+    fn a_closed_loop_ends_after_its_time() {
+        let latencies =
+            closed::run(&mut fleet(Service::Echo), closed::Until::After(SHORT)).expect("the server answers");
+        assert!(latencies.count() >= CONNECTIONS as u64);
+    }
+
+    #[test]
+    fn an_open_loop_asks_as_often_as_it_should_whatever_the_server_can() {
+        for per_second in [2e3, 2e6] {
+            let latencies = open::run(&mut fleet(Service::Http), per_second, SHORT).expect("the server answers");
+            let expected = per_second * SHORT.as_secs_f64();
+            assert!((0.5 * expected..1.5 * expected).contains(&(latencies.count() as f64)), "{}", latencies.count());
+        }
+    }
+
+    #[test]
+    fn connections_end_when_they_have_been_served() {
+        let served = connecting::run(server(Service::Close), Service::Close, CONNECTIONS, SHORT);
+        assert!(served.expect("the server serves") > CONNECTIONS as u64);
+    }
+}
