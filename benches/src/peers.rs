@@ -48,6 +48,9 @@ where
     }
 }
 
+/// Set in the environment of a process whose `rt` is to run without its monitor.
+pub const UNWATCHED: &str = "RT_BENCHES_UNWATCHED";
+
 /// `rt`, with its multi-thread scheduler.
 #[derive(Debug)]
 pub struct Rt {
@@ -76,7 +79,10 @@ impl Peer for Rt {
     type Elapsed = rt::time::error::Elapsed;
 
     fn start(workers: usize) -> Self {
-        Rt::build(workers, |_| ())
+        match std::env::var_os(UNWATCHED) {
+            Some(_) => Rt::start_unwatched(workers),
+            None => Rt::build(workers, |_| ()),
+        }
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
