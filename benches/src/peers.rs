@@ -49,7 +49,7 @@ where
 }
 
 /// Set in the environment of a process whose `rt` is to run without its monitor.
-pub const UNWATCHED: &str = "RT_BENCHES_UNWATCHED";
+pub(crate) const UNWATCHED: &str = "RT_BENCHES_UNWATCHED";
 
 /// `rt`, with its multi-thread scheduler.
 #[derive(Debug)]
