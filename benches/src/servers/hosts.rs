@@ -36,6 +36,7 @@ pub(super) trait Host: Peer {
 }
 
 /// Accepts connections, each of which gets a task of its own, until it cannot. What a task ends with is the client's doing.
+/// This is a task too: in `block_on` it would be run by a third thread, and smol's would help the workers.
 pub(super) async fn serve<H: Host>(listener: TcpListener, service: Service) -> io::Result<Infallible> {
     let listener = H::listener(listener)?;
     loop {

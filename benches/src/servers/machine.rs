@@ -36,7 +36,8 @@ fn ticks_of_all(stat: &str) -> Option<u64> {
     Some(ticks.get(..8)?.iter().sum::<u64>() - ticks[3] - ticks[4])
 }
 
-/// The 14th and the 15th field: time in the program and in the kernel. The second is a name in parentheses, which may have anything in it.
+/// The 14th and the 15th field: time in the program and in the kernel. The second is a name in parentheses, which may have
+/// anything in it.
 fn ticks_of_one(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut next = || fields.next()?.parse::<u64>().ok();
