@@ -5,7 +5,7 @@
 //! | bits | meaning |
 //! |---|---|
 //! | 0-7 | what the source is ready for, as far as the reactor has heard and nobody has found otherwise |
-//! | 8-31 | generation: how many sources have been here before, modulo 2^24 |
+//! | 8-31 | generation: how many sources have been here before, as many bits of that as a token has room for |
 //! | 32-63 | tick: how many events there were |
 //!
 //! Events are edges: the poller tells of each once. So readiness stays set until an operation returns `WouldBlock`, and it
@@ -66,7 +66,9 @@ struct Other {
 
 const READY_BITS: u64 = 0xff;
 const GENERATION: u32 = 8;
-const GENERATION_BITS: u64 = 0xff_ffff << GENERATION;
+/// Of a token's bits, for the generation; the others are for the place. 24 of 64, 12 of 32.
+pub(super) const GENERATION_WIDTH: u32 = usize::BITS / 8 * 3;
+const GENERATION_BITS: u64 = ((1 << GENERATION_WIDTH) - 1) << GENERATION;
 const ONE_GENERATION: u64 = 1 << GENERATION;
 const ONE_TICK: u64 = 1 << 32;
 

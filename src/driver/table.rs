@@ -9,13 +9,13 @@
 
 use super::interest::Ready;
 use super::reactor::shut_down;
-use super::readiness::Readiness;
+use super::readiness::{GENERATION_WIDTH, Readiness};
+use crate::primitives::plain::{AtomicUsize, Ordering};
 use crate::primitives::{CachePadded, Mutex};
 use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 
 pub(super) struct Table {
@@ -40,12 +40,16 @@ struct Free {
 /// Twice as many would be twice as much memory at the start; with half as many, sixteen threads would meet.
 const SHARDS: usize = 16;
 const FIRST_PAGE: u32 = 32;
-/// With the first they hold 2^27 places: more than there can be descriptors.
+/// With the first they hold 2^27 places of a shard: more than there can be descriptors.
 const PAGES: usize = 22;
-
-/// Of a token's bits, for the place; the others are for the generation.
-const PLACE_BITS: u32 = usize::BITS / 8 * 5;
-const GENERATION_BITS: u32 = if usize::BITS - PLACE_BITS < 24 { usize::BITS - PLACE_BITS } else { 24 };
+const PLACE_BITS: u32 = usize::BITS - GENERATION_WIDTH;
+/// Places of a shard. Where a word has 32 bits, a token names fewer than the pages could hold.
+const LIMIT: usize = {
+    let named = (1 << PLACE_BITS) / SHARDS;
+    let held = FIRST_PAGE as usize * ((1 << PAGES) - 1);
+    // One place less, whose token would be another's: that of the poller's own waker.
+    if named < held { named - 1 } else { held - 1 }
+};
 
 /// A place, and which of the sources that are there one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +57,7 @@ pub(super) struct Token(mio::Token);
 
 impl Token {
     fn new(place: usize, generation: u32) -> Self {
-        Token(mio::Token(place | (generation as usize & ((1 << GENERATION_BITS) - 1)) << PLACE_BITS))
+        Token(mio::Token(place | (generation as usize) << PLACE_BITS))
     }
 
     fn place(self) -> usize {
@@ -90,7 +94,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If the reactor has shut down.
+    /// If the reactor has shut down; `OutOfMemory` if all places are taken.
     pub(super) fn insert(&self) -> io::Result<Token> {
         let number = shard_of_this_thread();
         let shard = &self.shards[number];
@@ -98,10 +102,14 @@ impl Table {
         if free.is_shut_down {
             return Err(shut_down());
         }
-        let place = free.places.pop().unwrap_or_else(|| {
-            free.fresh += 1;
-            free.fresh - 1
-        });
+        let place = match free.places.pop() {
+            Some(place) => place,
+            None if free.fresh as usize >= LIMIT => return Err(io::ErrorKind::OutOfMemory.into()),
+            None => {
+                free.fresh += 1;
+                free.fresh - 1
+            }
+        };
         let (page, index) = page(place);
         let page = shard.pages[page].get_or_init(|| (0..FIRST_PAGE << page).map(|_| Readiness::new()).collect());
         Ok(Token::new(place as usize * SHARDS + number, page[index].generation()))
@@ -170,7 +178,7 @@ mod tests {
         let places: HashSet<_> = (0..100_000).map(page).collect();
         assert_eq!(places.len(), 100_000);
         assert_eq!([page(0), page(31), page(32), page(95), page(96)], [(0, 0), (0, 31), (1, 0), (1, 63), (2, 0)]);
-        assert!(page(u32::MAX / SHARDS as u32).0 <= PAGES + 2);
+        assert!(page(LIMIT as u32 - 1).0 < PAGES && (LIMIT - 1) * SHARDS + SHARDS - 1 < (1 << PLACE_BITS) - 1);
     }
 
     #[test]
@@ -185,6 +193,13 @@ mod tests {
         assert!(table.get(new).unwrap().seen(super::super::Interest::READABLE).is_none());
         table.set(new, Ready::READABLE, &mut Vec::new());
         assert!(table.get(new).unwrap().seen(super::super::Interest::READABLE).is_some());
+    }
+
+    #[test]
+    fn a_token_has_room_for_every_generation() {
+        let last = (1 << GENERATION_WIDTH) - 1;
+        let token = Token::new(5, last);
+        assert_eq!((token.place(), token.generation()), (5, last));
     }
 
     #[test]

@@ -197,6 +197,147 @@ macro_rules! options {
     )*};
 }
 
+/// What a connected stream of any family has; beside it stands its module `halves`.
+macro_rules! stream_methods {
+    ($type:ident, $source:ty) => {
+        pub(super) fn new(
+            stream: $source,
+            reactor: &std::sync::Arc<$crate::driver::Reactor>,
+        ) -> std::io::Result<Self> {
+            Ok($type { socket: $crate::driver::socket::Socket::new(stream, reactor)? })
+        }
+
+        /// Waits for the end of an attempt to connect that has begun.
+        pub(super) async fn connecting(
+            stream: $source,
+            reactor: &std::sync::Arc<$crate::driver::Reactor>,
+        ) -> std::io::Result<Self> {
+            let stream = Self::new(stream, reactor)?;
+            std::future::poll_fn(|cx| stream.poll_write_ready(cx)).await?;
+            match stream.take_error()? {
+                Some(error) => Err(error),
+                None => Ok(stream),
+            }
+        }
+
+        fn socket(&self) -> &$crate::driver::socket::Socket<$source> {
+            &self.socket
+        }
+
+        /// The error that the system keeps for this socket, which it forgets with this call.
+        ///
+        /// # Errors
+        ///
+        /// What the system says when it is asked.
+        pub fn take_error(&self) -> std::io::Result<Option<std::io::Error>> {
+            self.socket.source().take_error()
+        }
+
+        ready_method!();
+        readable_method!();
+        writable_method!();
+        poll_ready_method!(
+            /// Polls for something to read.
+            poll_read_ready,
+            Read
+        );
+        poll_ready_method!(
+            /// Polls for room to write.
+            poll_write_ready,
+            Write
+        );
+        try_read_methods!();
+        try_write_methods!();
+        own_io_methods!();
+
+        /// Two halves, for two things to be done in one task.
+        pub fn split<'a>(&'a mut self) -> (halves::ReadHalf<'a>, halves::WriteHalf<'a>) {
+            (halves::ReadHalf(self), halves::WriteHalf(self))
+        }
+
+        /// Two halves, each for a task of its own. They share one allocation.
+        ///
+        /// ```
+        /// use rt::io::{AsyncReadExt, AsyncWriteExt};
+        /// use rt::net::UnixStream;
+        ///
+        /// # #[rt::main]
+        /// # async fn main() -> std::io::Result<()> {
+        /// let (stream, mut other) = UnixStream::pair()?;
+        /// let (mut reader, mut writer) = stream.into_split();
+        /// rt::spawn(async move { writer.write_all(b"ping").await });
+        /// let mut ping = [0; 4];
+        /// other.read_exact(&mut ping).await?;
+        /// other.write_all(b"pong").await?;
+        /// let mut answer = [0; 4];
+        /// reader.read_exact(&mut answer).await?;
+        /// assert_eq!((&ping, &answer), (b"ping", b"pong"));
+        /// # Ok(())
+        /// # }
+        /// ```
+        pub fn into_split(self) -> (halves::OwnedReadHalf, halves::OwnedWriteHalf) {
+            halves::into_split(self)
+        }
+
+        fn end_writing(&self) -> std::io::Result<()> {
+            match self.socket.source().shutdown(std::net::Shutdown::Write) {
+                // The peer has closed already: what was asked for is so.
+                Err(error) if error.kind() == std::io::ErrorKind::NotConnected => Ok(()),
+                result => result,
+            }
+        }
+
+        fn end(&mut self) -> std::io::Result<()> {
+            self.end_writing()
+        }
+    };
+}
+
+/// From and into the standard library's type, which `new` registers; and `Debug`.
+macro_rules! like_std {
+    ($type:ident, $source:ty, $std:ty, $what:literal) => {
+        impl $type {
+            #[doc = concat!("Takes over ", $what, " of the standard library's, which must be set to non-blocking.")]
+            ///
+            /// # Errors
+            ///
+            /// What the system says when it is registered.
+            ///
+            /// # Panics
+            ///
+            /// If this thread is in no runtime, or in one without I/O.
+            #[track_caller]
+            pub fn from_std(socket: $std) -> std::io::Result<$type> {
+                $type::new(<$source>::from_std(socket), &$crate::runtime::Handle::current_reactor())
+            }
+
+            #[doc = concat!("Turns this into ", $what, " of the standard library's. It stays non-blocking.")]
+            ///
+            /// # Errors
+            ///
+            /// What the system says when it is deregistered.
+            pub fn into_std(self) -> std::io::Result<$std> {
+                self.socket.into_source().map(<$std>::from)
+            }
+        }
+
+        impl TryFrom<$std> for $type {
+            type Error = std::io::Error;
+
+            /// As `from_std`.
+            fn try_from(socket: $std) -> std::io::Result<$type> {
+                $type::from_std(socket)
+            }
+        }
+
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.socket.fmt(f)
+            }
+        }
+    };
+}
+
 /// The descriptor, or the handle, of a type.
 macro_rules! as_raw {
     ($type:ty) => {
@@ -225,6 +366,39 @@ macro_rules! as_raw {
         impl std::os::windows::io::AsSocket for $type {
             fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
                 self.socket().source().as_socket()
+            }
+        }
+    };
+}
+
+/// The descriptor of a socket that is not in the reactor yet, which can be taken over and given away.
+#[cfg(unix)]
+macro_rules! own_raw {
+    ($type:ident, $what:literal) => {
+        impl std::os::fd::AsRawFd for $type {
+            fn as_raw_fd(&self) -> std::os::fd::RawFd {
+                self.socket.as_raw_fd()
+            }
+        }
+
+        impl std::os::fd::AsFd for $type {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.socket.as_fd()
+            }
+        }
+
+        impl std::os::fd::IntoRawFd for $type {
+            fn into_raw_fd(self) -> std::os::fd::RawFd {
+                self.socket.into_raw_fd()
+            }
+        }
+
+        impl std::os::fd::FromRawFd for $type {
+            #[doc = concat!("Takes over a descriptor, which must be ", $what, " set to non-blocking.")]
+            unsafe fn from_raw_fd(fd: std::os::fd::RawFd) -> $type {
+                // SAFETY: as asked of the caller: it owns the descriptor.
+                let socket = unsafe { socket2::Socket::from_raw_fd(fd) };
+                $type { socket }
             }
         }
     };

@@ -51,82 +51,23 @@ macro_rules! reader {
 
 macro_rules! writer {
     ($type:ty) => {
-        impl tokio::io::AsyncWrite for $type {
-            fn poll_write(
-                self: std::pin::Pin<&mut Self>,
-                cx: &mut std::task::Context<'_>,
-                buf: &[u8],
-            ) -> std::task::Poll<std::io::Result<usize>> {
-                self.socket().poll_write(cx, buf)
-            }
-
-            fn poll_write_vectored(
-                self: std::pin::Pin<&mut Self>,
-                cx: &mut std::task::Context<'_>,
-                bufs: &[std::io::IoSlice<'_>],
-            ) -> std::task::Poll<std::io::Result<usize>> {
-                self.socket().poll_write_vectored(cx, bufs)
-            }
-
+        writer!($type, tokio::io::AsyncWrite, poll_shutdown, {
             fn is_write_vectored(&self) -> bool {
                 true
             }
-
-            /// Does nothing: the kernel sends what was written.
-            fn poll_flush(
-                self: std::pin::Pin<&mut Self>,
-                _cx: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<std::io::Result<()>> {
-                std::task::Poll::Ready(Ok(()))
-            }
-
-            fn poll_shutdown(
-                self: std::pin::Pin<&mut Self>,
-                _cx: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<std::io::Result<()>> {
-                std::task::Poll::Ready(self.get_mut().end())
-            }
-        }
-
+        });
         #[cfg(feature = "hyper")]
-        impl ::hyper::rt::Write for $type {
-            fn poll_write(
-                self: std::pin::Pin<&mut Self>,
-                cx: &mut std::task::Context<'_>,
-                buf: &[u8],
-            ) -> std::task::Poll<std::io::Result<usize>> {
-                self.socket().poll_write(cx, buf)
-            }
-
-            fn poll_write_vectored(
-                self: std::pin::Pin<&mut Self>,
-                cx: &mut std::task::Context<'_>,
-                bufs: &[std::io::IoSlice<'_>],
-            ) -> std::task::Poll<std::io::Result<usize>> {
-                self.socket().poll_write_vectored(cx, bufs)
-            }
-
+        writer!($type, ::hyper::rt::Write, poll_shutdown, {
             fn is_write_vectored(&self) -> bool {
                 true
             }
-
-            fn poll_flush(
-                self: std::pin::Pin<&mut Self>,
-                _cx: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<std::io::Result<()>> {
-                std::task::Poll::Ready(Ok(()))
-            }
-
-            fn poll_shutdown(
-                self: std::pin::Pin<&mut Self>,
-                _cx: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<std::io::Result<()>> {
-                std::task::Poll::Ready(self.get_mut().end())
-            }
-        }
-
+        });
         #[cfg(feature = "futures-io")]
-        impl futures_io::AsyncWrite for $type {
+        writer!($type, futures_io::AsyncWrite, poll_close, {});
+    };
+
+    ($type:ty, $trait:path, $poll_end:ident, { $($more:tt)* }) => {
+        impl $trait for $type {
             fn poll_write(
                 self: std::pin::Pin<&mut Self>,
                 cx: &mut std::task::Context<'_>,
@@ -142,6 +83,8 @@ macro_rules! writer {
             ) -> std::task::Poll<std::io::Result<usize>> {
                 self.socket().poll_write_vectored(cx, bufs)
             }
+
+            $($more)*
 
             /// Does nothing: the kernel sends what was written.
             fn poll_flush(
@@ -152,7 +95,7 @@ macro_rules! writer {
             }
 
             /// Ends the writing direction.
-            fn poll_close(
+            fn $poll_end(
                 self: std::pin::Pin<&mut Self>,
                 _cx: &mut std::task::Context<'_>,
             ) -> std::task::Poll<std::io::Result<()>> {

@@ -6,7 +6,6 @@ use crate::driver::socket::{self, Socket};
 use crate::driver::{Direction, Interest, Reactor};
 use crate::runtime::Handle;
 use socket2::SockRef;
-use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -67,29 +66,6 @@ impl UdpSocket {
             async { socket }
         })
         .await
-    }
-
-    /// Takes over a socket of the standard library's, which must be set to non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is registered.
-    ///
-    /// # Panics
-    ///
-    /// If this thread is in no runtime, or in one without I/O.
-    #[track_caller]
-    pub fn from_std(socket: std::net::UdpSocket) -> io::Result<UdpSocket> {
-        UdpSocket::new(mio::net::UdpSocket::from_std(socket), &Handle::current_reactor())
-    }
-
-    /// Turns this into a socket of the standard library's. It stays non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is deregistered.
-    pub fn into_std(self) -> io::Result<std::net::UdpSocket> {
-        self.socket.into_source().map(|socket| socket2::Socket::from(owned(socket)).into())
     }
 
     /// Gives this socket one peer: what others send is not received any more. It can be called again.
@@ -328,29 +304,5 @@ impl UdpSocket {
     }
 }
 
-#[cfg(unix)]
-fn owned(socket: mio::net::UdpSocket) -> std::os::fd::OwnedFd {
-    socket.into()
-}
-
-#[cfg(windows)]
-fn owned(socket: mio::net::UdpSocket) -> std::os::windows::io::OwnedSocket {
-    socket.into()
-}
-
-impl TryFrom<std::net::UdpSocket> for UdpSocket {
-    type Error = io::Error;
-
-    /// As [`UdpSocket::from_std`].
-    fn try_from(socket: std::net::UdpSocket) -> io::Result<UdpSocket> {
-        UdpSocket::from_std(socket)
-    }
-}
-
-impl fmt::Debug for UdpSocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket.fmt(f)
-    }
-}
-
+like_std!(UdpSocket, mio::net::UdpSocket, std::net::UdpSocket, "a socket");
 as_raw!(UdpSocket);

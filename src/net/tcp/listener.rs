@@ -7,7 +7,6 @@ use crate::net::rest::Rest;
 use crate::net::{TcpStream, ToSocketAddrs};
 use crate::runtime::Handle;
 use socket2::SockRef;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -106,29 +105,6 @@ impl TcpListener {
         Ok((TcpStream::new(stream, self.socket.reactor())?, peer))
     }
 
-    /// Takes over a listener of the standard library's, which must be set to non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is registered.
-    ///
-    /// # Panics
-    ///
-    /// If this thread is in no runtime, or in one without I/O.
-    #[track_caller]
-    pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-        TcpListener::new(mio::net::TcpListener::from_std(listener), &Handle::current_reactor())
-    }
-
-    /// Turns this into a listener of the standard library's. It stays non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is deregistered.
-    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
-        self.socket.into_source().map(std::net::TcpListener::from)
-    }
-
     /// The address this listens at; with the port that the system chose.
     ///
     /// # Errors
@@ -143,19 +119,5 @@ impl TcpListener {
     }
 }
 
-impl TryFrom<std::net::TcpListener> for TcpListener {
-    type Error = io::Error;
-
-    /// As [`TcpListener::from_std`].
-    fn try_from(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-        TcpListener::from_std(listener)
-    }
-}
-
-impl fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket.fmt(f)
-    }
-}
-
+like_std!(TcpListener, mio::net::TcpListener, std::net::TcpListener, "a listener");
 as_raw!(TcpListener);

@@ -222,34 +222,4 @@ impl fmt::Debug for TcpSocket {
 }
 
 #[cfg(unix)]
-mod fd {
-    use super::TcpSocket;
-    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
-
-    impl AsRawFd for TcpSocket {
-        fn as_raw_fd(&self) -> RawFd {
-            self.socket.as_raw_fd()
-        }
-    }
-
-    impl AsFd for TcpSocket {
-        fn as_fd(&self) -> BorrowedFd<'_> {
-            self.socket.as_fd()
-        }
-    }
-
-    impl IntoRawFd for TcpSocket {
-        fn into_raw_fd(self) -> RawFd {
-            self.socket.into_raw_fd()
-        }
-    }
-
-    impl FromRawFd for TcpSocket {
-        /// Takes over a descriptor, which must be a TCP socket set to non-blocking.
-        unsafe fn from_raw_fd(fd: RawFd) -> TcpSocket {
-            // SAFETY: as asked of the caller: it owns the descriptor.
-            let socket = unsafe { socket2::Socket::from_raw_fd(fd) };
-            TcpSocket { socket }
-        }
-    }
-}
+own_raw!(TcpSocket, "a TCP socket");

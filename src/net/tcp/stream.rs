@@ -1,16 +1,13 @@
 //! A TCP connection.
 
-use crate::driver::Reactor;
 use crate::driver::socket::Socket;
 use crate::net::addr::each_addr;
 use crate::net::{ToSocketAddrs, fill};
 use crate::runtime::Handle;
 use socket2::SockRef;
-use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::ReadBuf;
@@ -35,23 +32,7 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    pub(super) fn new(stream: mio::net::TcpStream, reactor: &Arc<Reactor>) -> io::Result<Self> {
-        Ok(TcpStream { socket: Socket::new(stream, reactor)? })
-    }
-
-    /// Waits for the end of an attempt to connect that has begun.
-    pub(super) async fn connecting(stream: mio::net::TcpStream, reactor: &Arc<Reactor>) -> io::Result<Self> {
-        let stream = TcpStream::new(stream, reactor)?;
-        stream.writable().await?;
-        match stream.take_error()? {
-            Some(error) => Err(error),
-            None => Ok(stream),
-        }
-    }
-
-    fn socket(&self) -> &Socket<mio::net::TcpStream> {
-        &self.socket
-    }
+    stream_methods!(TcpStream, mio::net::TcpStream);
 
     fn option(&self) -> SockRef<'_> {
         SockRef::from(self.socket.source())
@@ -79,29 +60,6 @@ impl TcpStream {
         .await
     }
 
-    /// Takes over a connection of the standard library's, which must be set to non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is registered.
-    ///
-    /// # Panics
-    ///
-    /// If this thread is in no runtime, or in one without I/O.
-    #[track_caller]
-    pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-        TcpStream::new(mio::net::TcpStream::from_std(stream), &Handle::current_reactor())
-    }
-
-    /// Turns this into a connection of the standard library's. It stays non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is deregistered.
-    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
-        self.socket.into_source().map(std::net::TcpStream::from)
-    }
-
     /// This end's address.
     ///
     /// # Errors
@@ -119,32 +77,6 @@ impl TcpStream {
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.socket.source().peer_addr()
     }
-
-    /// The error that the system keeps for this socket, which it forgets with this call.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is asked.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.source().take_error()
-    }
-
-    ready_method!();
-    readable_method!();
-    writable_method!();
-    poll_ready_method!(
-        /// Polls for something to read.
-        poll_read_ready,
-        Read
-    );
-    poll_ready_method!(
-        /// Polls for room to write.
-        poll_write_ready,
-        Write
-    );
-    try_read_methods!();
-    try_write_methods!();
-    own_io_methods!();
 
     /// Reads without taking what it read out of the queue: the next read gives it again.
     ///
@@ -185,52 +117,11 @@ impl TcpStream {
     pub fn set_zero_linger(&self) -> io::Result<()> {
         self.set_linger(Some(Duration::ZERO))
     }
-
-    /// Two halves, for two things to be done in one task.
-    pub fn split<'a>(&'a mut self) -> (halves::ReadHalf<'a>, halves::WriteHalf<'a>) {
-        (halves::ReadHalf(self), halves::WriteHalf(self))
-    }
-
-    /// Two halves, each for a task of its own. They share one allocation.
-    ///
-    /// ```
-    /// use rt::io::{AsyncReadExt, AsyncWriteExt};
-    /// # use rt::net::{TcpListener, TcpStream};
-    /// # #[rt::main]
-    /// # async fn main() -> std::io::Result<()> {
-    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
-    /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
-    /// # let (mut other, _) = listener.accept().await?;
-    /// let (mut reader, mut writer) = stream.into_split();
-    /// rt::spawn(async move { writer.write_all(b"ping").await });
-    /// # let mut ping = [0; 4];
-    /// # other.read_exact(&mut ping).await?;
-    /// # other.write_all(b"pong").await?;
-    /// let mut answer = [0; 4];
-    /// reader.read_exact(&mut answer).await?;
-    /// # assert_eq!(&answer, b"pong");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn into_split(self) -> (halves::OwnedReadHalf, halves::OwnedWriteHalf) {
-        halves::into_split(self)
-    }
-
-    fn end_writing(&self) -> io::Result<()> {
-        match self.socket.source().shutdown(Shutdown::Write) {
-            // The peer has closed already: what was asked for is so.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            result => result,
-        }
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.end_writing()
-    }
 }
 
 reader!(TcpStream);
 writer!(TcpStream);
+like_std!(TcpStream, mio::net::TcpStream, std::net::TcpStream, "a connection");
 as_raw!(TcpStream);
 
 pub(crate) mod halves {
@@ -261,23 +152,8 @@ pub(crate) mod halves {
     });
 }
 
-impl TryFrom<std::net::TcpStream> for TcpStream {
-    type Error = io::Error;
-
-    /// As [`TcpStream::from_std`].
-    fn try_from(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-        TcpStream::from_std(stream)
-    }
-}
-
 impl AsRef<Self> for TcpStream {
     fn as_ref(&self) -> &Self {
         self
-    }
-}
-
-impl fmt::Debug for TcpStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket.fmt(f)
     }
 }

@@ -5,10 +5,8 @@ use crate::driver::socket::{self, Socket};
 use crate::driver::{Direction, Interest, Reactor};
 use crate::net::addr::naming;
 use crate::runtime::Handle;
-use std::fmt;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -88,29 +86,6 @@ impl UnixDatagram {
     #[track_caller]
     pub fn unbound() -> io::Result<UnixDatagram> {
         UnixDatagram::new(mio::net::UnixDatagram::unbound()?, &Handle::current_reactor())
-    }
-
-    /// Takes over a socket of the standard library's, which must be set to non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is registered.
-    ///
-    /// # Panics
-    ///
-    /// If this thread is in no runtime, or in one without I/O.
-    #[track_caller]
-    pub fn from_std(datagram: std::os::unix::net::UnixDatagram) -> io::Result<UnixDatagram> {
-        UnixDatagram::new(mio::net::UnixDatagram::from_std(datagram), &Handle::current_reactor())
-    }
-
-    /// Turns this into a socket of the standard library's. It stays non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is deregistered.
-    pub fn into_std(self) -> io::Result<std::os::unix::net::UnixDatagram> {
-        self.socket.into_source().map(|socket| OwnedFd::from(socket).into())
     }
 
     /// Gives this socket one peer.
@@ -195,19 +170,5 @@ impl UnixDatagram {
     }
 }
 
-impl TryFrom<std::os::unix::net::UnixDatagram> for UnixDatagram {
-    type Error = io::Error;
-
-    /// As [`UnixDatagram::from_std`].
-    fn try_from(socket: std::os::unix::net::UnixDatagram) -> io::Result<UnixDatagram> {
-        UnixDatagram::from_std(socket)
-    }
-}
-
-impl fmt::Debug for UnixDatagram {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket.fmt(f)
-    }
-}
-
+like_std!(UnixDatagram, mio::net::UnixDatagram, std::os::unix::net::UnixDatagram, "a socket");
 as_raw!(UnixDatagram);

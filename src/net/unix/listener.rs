@@ -6,9 +6,7 @@ use crate::driver::{Direction, Interest, Reactor};
 use crate::net::addr::naming;
 use crate::net::rest::Rest;
 use crate::runtime::Handle;
-use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -113,29 +111,6 @@ impl UnixListener {
         Ok((UnixStream::new(stream, self.socket.reactor())?, peer.into()))
     }
 
-    /// Takes over a listener of the standard library's, which must be set to non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is registered.
-    ///
-    /// # Panics
-    ///
-    /// If this thread is in no runtime, or in one without I/O.
-    #[track_caller]
-    pub fn from_std(listener: std::os::unix::net::UnixListener) -> io::Result<UnixListener> {
-        UnixListener::new(mio::net::UnixListener::from_std(listener), &Handle::current_reactor())
-    }
-
-    /// Turns this into a listener of the standard library's. It stays non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is deregistered.
-    pub fn into_std(self) -> io::Result<std::os::unix::net::UnixListener> {
-        self.socket.into_source().map(|listener| OwnedFd::from(listener).into())
-    }
-
     /// The address this listens at.
     ///
     /// # Errors
@@ -155,19 +130,5 @@ impl UnixListener {
     }
 }
 
-impl TryFrom<std::os::unix::net::UnixListener> for UnixListener {
-    type Error = io::Error;
-
-    /// As [`UnixListener::from_std`].
-    fn try_from(listener: std::os::unix::net::UnixListener) -> io::Result<UnixListener> {
-        UnixListener::from_std(listener)
-    }
-}
-
-impl fmt::Debug for UnixListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket.fmt(f)
-    }
-}
-
+like_std!(UnixListener, mio::net::UnixListener, std::os::unix::net::UnixListener, "a listener");
 as_raw!(UnixListener);

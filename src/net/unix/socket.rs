@@ -6,7 +6,7 @@ use crate::runtime::Handle;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// A Unix socket that can be bound before it listens, connects, or is used for datagrams.
@@ -138,29 +138,4 @@ impl fmt::Debug for UnixSocket {
     }
 }
 
-impl AsRawFd for UnixSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-}
-
-impl AsFd for UnixSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl IntoRawFd for UnixSocket {
-    fn into_raw_fd(self) -> RawFd {
-        self.socket.into_raw_fd()
-    }
-}
-
-impl FromRawFd for UnixSocket {
-    /// Takes over a descriptor, which must be a Unix socket set to non-blocking.
-    unsafe fn from_raw_fd(fd: RawFd) -> UnixSocket {
-        // SAFETY: as asked of the caller: it owns the descriptor.
-        let socket = unsafe { Socket::from_raw_fd(fd) };
-        UnixSocket { socket }
-    }
-}
+own_raw!(UnixSocket, "a Unix socket");

@@ -1,16 +1,12 @@
 //! A connection of Unix sockets.
 
 use super::{SocketAddr, UCred};
-use crate::driver::Reactor;
 use crate::driver::socket::Socket;
 use crate::net::addr::naming;
 use crate::runtime::Handle;
-use std::fmt;
 use std::io;
-use std::net::Shutdown;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::Arc;
 
 /// A connection of Unix sockets.
 ///
@@ -36,22 +32,7 @@ pub struct UnixStream {
 }
 
 impl UnixStream {
-    pub(super) fn new(stream: mio::net::UnixStream, reactor: &Arc<Reactor>) -> io::Result<Self> {
-        Ok(UnixStream { socket: Socket::new(stream, reactor)? })
-    }
-
-    pub(super) async fn connecting(stream: mio::net::UnixStream, reactor: &Arc<Reactor>) -> io::Result<Self> {
-        let stream = UnixStream::new(stream, reactor)?;
-        stream.writable().await?;
-        match stream.take_error()? {
-            Some(error) => Err(error),
-            None => Ok(stream),
-        }
-    }
-
-    fn socket(&self) -> &Socket<mio::net::UnixStream> {
-        &self.socket
-    }
+    stream_methods!(UnixStream, mio::net::UnixStream);
 
     /// Connects to the socket at a path. On Linux, a path that begins with a zero byte is an abstract name.
     ///
@@ -114,29 +95,6 @@ impl UnixStream {
         Ok((UnixStream::new(one, &reactor)?, UnixStream::new(other, &reactor)?))
     }
 
-    /// Takes over a connection of the standard library's, which must be set to non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is registered.
-    ///
-    /// # Panics
-    ///
-    /// If this thread is in no runtime, or in one without I/O.
-    #[track_caller]
-    pub fn from_std(stream: std::os::unix::net::UnixStream) -> io::Result<UnixStream> {
-        UnixStream::new(mio::net::UnixStream::from_std(stream), &Handle::current_reactor())
-    }
-
-    /// Turns this into a connection of the standard library's. It stays non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is deregistered.
-    pub fn into_std(self) -> io::Result<std::os::unix::net::UnixStream> {
-        self.socket.into_source().map(|stream| OwnedFd::from(stream).into())
-    }
-
     /// This end's address.
     ///
     /// # Errors
@@ -163,58 +121,11 @@ impl UnixStream {
     pub fn peer_cred(&self) -> io::Result<UCred> {
         UCred::of_peer(self.socket.source().as_fd())
     }
-
-    /// The error that the system keeps for this socket, which it forgets with this call.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it is asked.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.source().take_error()
-    }
-
-    ready_method!();
-    readable_method!();
-    writable_method!();
-    poll_ready_method!(
-        /// Polls for something to read.
-        poll_read_ready,
-        Read
-    );
-    poll_ready_method!(
-        /// Polls for room to write.
-        poll_write_ready,
-        Write
-    );
-    try_read_methods!();
-    try_write_methods!();
-    own_io_methods!();
-
-    /// Two halves, for two things to be done in one task.
-    pub fn split<'a>(&'a mut self) -> (halves::ReadHalf<'a>, halves::WriteHalf<'a>) {
-        (halves::ReadHalf(self), halves::WriteHalf(self))
-    }
-
-    /// Two halves, each for a task of its own. They share one allocation.
-    pub fn into_split(self) -> (halves::OwnedReadHalf, halves::OwnedWriteHalf) {
-        halves::into_split(self)
-    }
-
-    fn end_writing(&self) -> io::Result<()> {
-        match self.socket.source().shutdown(Shutdown::Write) {
-            // The peer has closed already: what was asked for is so.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            result => result,
-        }
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.end_writing()
-    }
 }
 
 reader!(UnixStream);
 writer!(UnixStream);
+like_std!(UnixStream, mio::net::UnixStream, std::os::unix::net::UnixStream, "a connection");
 as_raw!(UnixStream);
 
 pub(crate) mod halves {
@@ -223,23 +134,8 @@ pub(crate) mod halves {
     halves!(UnixStream, SocketAddr, mio::net::UnixStream, peek: {});
 }
 
-impl TryFrom<std::os::unix::net::UnixStream> for UnixStream {
-    type Error = io::Error;
-
-    /// As [`UnixStream::from_std`].
-    fn try_from(stream: std::os::unix::net::UnixStream) -> io::Result<UnixStream> {
-        UnixStream::from_std(stream)
-    }
-}
-
 impl AsRef<Self> for UnixStream {
     fn as_ref(&self) -> &Self {
         self
-    }
-}
-
-impl fmt::Debug for UnixStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket.fmt(f)
     }
 }
