@@ -11,6 +11,7 @@
 //! | `table` | places for registered sources |
 //! | `readiness` | what a source is ready for, and who waits for it |
 //! | `registration` | a source's place in the reactor: waiting for it, trying what may block |
+//! | `entry` | whether the poller knows a source yet |
 //! | `interest` | the sets of what can be waited for |
 //! | `socket` | the seam that every socket operation passes |
 //! | `timers/` | deadlines, in a wheel for each worker that anyone may turn |
@@ -24,6 +25,8 @@
 mod bell;
 #[cfg(feature = "time")]
 mod clock;
+#[cfg(feature = "net")]
+mod entry;
 #[cfg(feature = "net")]
 mod interest;
 #[cfg(feature = "test-util")]

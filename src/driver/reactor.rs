@@ -4,11 +4,17 @@
 //! place's generation, never a pointer: an event that was on its way while the source was dropped, and its place given to
 //! another, is recognised and ignored.
 
+use super::entry::Entry;
+#[cfg(unix)]
+use super::entry::Late;
 use super::interest::{Interest, Ready};
+use super::readiness::Readiness;
 use super::registration::Registration;
 use super::table::{Table, Token};
 use std::fmt;
 use std::io;
+#[cfg(unix)]
+use std::os::fd::RawFd;
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 use std::task::Waker;
@@ -74,21 +80,33 @@ impl Reactor {
             self.table.remove(token);
             return Err(error);
         }
-        Ok(Registration::new(self.clone(), token))
+        Ok(Registration::new(self.clone(), token, Entry::Done))
     }
 
-    /// Takes a source out, whose place may be another's from now on.
-    pub(super) fn deregister<S>(&self, source: &mut S, token: Token) -> io::Result<()>
-    where
-        S: mio::event::Source + ?Sized,
-    {
-        let deregistered = self.registry.deregister(source);
-        self.table.remove(token);
-        deregistered
+    /// Registers a source that the poller need not know before somebody has to wait for it; it is taken to be ready until then. The
+    /// descriptor has to stay open until it is deregistered.
+    ///
+    /// # Errors
+    ///
+    /// `Other` if the runtime has shut down.
+    #[cfg(unix)]
+    pub(super) fn register_late(self: &Arc<Self>, descriptor: RawFd, interest: Interest) -> io::Result<Registration> {
+        let token = self.table.insert()?;
+        Ok(Registration::new(self.clone(), token, Entry::Late(Late::new(descriptor, interest))))
+    }
+
+    /// The part that sources enter and leave.
+    pub(super) fn registry(&self) -> &mio::Registry {
+        &self.registry
     }
 
     pub(super) fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// Of a source that has not been deregistered.
+    pub(super) fn readiness(&self, token: Token) -> &Readiness {
+        self.table.get(token).expect("its place is kept until it is deregistered")
     }
 
     pub(super) fn shut_down(&self, woken: &mut Vec<Waker>) {

@@ -105,6 +105,20 @@ impl Readiness {
         }
     }
 
+    /// Adds what no event has told. Nobody waits, and there are no events before [`assume_nothing`](Self::assume_nothing).
+    pub(super) fn assume(&self, ready: Ready) {
+        // Ordering: AcqRel, as in `set`.
+        self.word.fetch_or(u64::from(ready.bits()), Ordering::AcqRel);
+    }
+
+    /// From now on it is for events to tell.
+    #[cfg(unix)]
+    pub(super) fn assume_nothing(&self) {
+        let assumed = u64::from((Ready::READABLE | Ready::WRITABLE).bits());
+        // Ordering: AcqRel, as in `set`.
+        self.word.fetch_and(!assumed, Ordering::AcqRel);
+    }
+
     /// As `set`, for whatever source is here.
     pub(super) fn set_any(&self, ready: Ready, woken: &mut Vec<Waker>) {
         // Ordering: AcqRel, as in `set`.

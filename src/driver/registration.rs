@@ -3,6 +3,7 @@
 //! An operation is tried first if the source is thought to be ready, and readiness is cleared if it would have blocked. So a
 //! source that has been cleared too rarely costs a system call; one that has been cleared too often would hang.
 
+use super::entry::Entry;
 use super::interest::{Direction, Interest, Ready};
 use super::reactor::{Reactor, shut_down};
 use super::readiness::{Readiness, Seen};
@@ -18,15 +19,16 @@ use std::task::{Context, Poll, ready};
 pub(crate) struct Registration {
     reactor: Arc<Reactor>,
     token: Token,
+    entry: Entry,
 }
 
 impl Registration {
-    pub(super) fn new(reactor: Arc<Reactor>, token: Token) -> Self {
-        Registration { reactor, token }
+    pub(super) fn new(reactor: Arc<Reactor>, token: Token, entry: Entry) -> Self {
+        Registration { reactor, token, entry }
     }
 
     fn readiness(&self) -> &Readiness {
-        self.reactor.table().get(self.token).expect("its place is kept until it is deregistered")
+        self.reactor.readiness(self.token)
     }
 
     pub(crate) fn reactor(&self) -> &Arc<Reactor> {
@@ -35,20 +37,49 @@ impl Registration {
 
     /// Takes the source out of the reactor. No waker of it is woken afterwards. Called once, and nothing else after it.
     pub(crate) fn deregister<S: mio::event::Source + ?Sized>(&self, source: &mut S) -> io::Result<()> {
-        self.reactor.deregister(source, self.token)
+        let left = self.entry.leave(self.reactor.registry(), source);
+        // Another's from now on.
+        self.reactor.table().remove(self.token);
+        left
+    }
+
+    /// Readiness, if there is any. If there is none, the poller will tell.
+    fn seen(&self, interest: Interest) -> io::Result<Option<Seen>> {
+        match self.readiness().seen(interest) {
+            Some(seen) => live(seen).map(Some),
+            None => self.enter().map(|()| None),
+        }
+    }
+
+    fn enter(&self) -> io::Result<()> {
+        self.entry.enter(&self.reactor, self.token)
+    }
+
+    fn poll_seen(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<Seen>> {
+        match self.seen(direction.interest())? {
+            Some(seen) => Poll::Ready(Ok(seen)),
+            None => self.readiness().poll(direction, cx).map(live),
+        }
+    }
+
+    /// Takes the source to be ready until the poller is asked. If it is not, the first operation will tell.
+    pub(crate) fn assume(&self, ready: Ready) {
+        self.readiness().assume(ready);
     }
 
     /// Readiness in one direction, for the last caller.
     pub(crate) fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<Seen>> {
         let progress = ready!(budget::poll_proceed(cx));
-        let seen = ready!(self.readiness().poll(direction, cx));
+        self.enter()?;
+        let seen = ready!(self.poll_seen(direction, cx));
         progress.made();
-        Poll::Ready(live(seen))
+        Poll::Ready(seen)
     }
 
     /// Readiness, for any number of callers.
     pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Seen> {
         let progress = poll_fn(budget::poll_proceed).await;
+        self.enter()?;
         let ready = self.wait(interest).await;
         progress.made();
         ready
@@ -63,7 +94,7 @@ impl Registration {
     ) -> Poll<io::Result<T>> {
         let progress = ready!(budget::poll_proceed(cx));
         loop {
-            let seen = live(ready!(self.readiness().poll(direction, cx)))?;
+            let seen = ready!(self.poll_seen(direction, cx))?;
             match operation(seen) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.readiness().clear(seen, direction.interest());
@@ -96,6 +127,9 @@ impl Registration {
     }
 
     async fn wait(&self, interest: Interest) -> io::Result<Seen> {
+        if let Some(seen) = self.seen(interest)? {
+            return Ok(seen);
+        }
         let mut wait = SharedWait { readiness: self.readiness(), key: None };
         let seen = poll_fn(|cx| wait.readiness.poll_shared(interest, &mut wait.key, cx)).await;
         live(seen)
@@ -103,7 +137,7 @@ impl Registration {
 
     /// Does `operation` now, and notes it if that would block.
     pub(crate) fn try_io<T>(&self, interest: Interest, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let seen = self.readiness().seen(interest).ok_or(io::ErrorKind::WouldBlock)?;
+        let seen = self.seen(interest)?.ok_or(io::ErrorKind::WouldBlock)?;
         let result = operation();
         if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             self.readiness().clear(seen, interest);

@@ -166,14 +166,39 @@ fn unix_address(address: &socket2::SockAddr) -> io::Result<std::os::unix::net::S
     SocketAddr::from_pathname(address.as_pathname().unwrap_or(std::path::Path::new("")))
 }
 
+/// Urgent data too, where it has events of its own.
+const EVERYTHING: Interest = {
+    let both = Interest::READABLE.add(Interest::WRITABLE);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let both = both.add(Interest::PRIORITY);
+    both
+};
+
 impl<S: Source> Socket<S> {
     /// Registers a socket, for both directions, and for urgent data too: it must not be mistaken for the end of what can be
     /// read.
     pub(crate) fn new(source: S, reactor: &Arc<Reactor>) -> io::Result<Self> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        let interest = interest | Interest::PRIORITY;
-        Self::with_interest(source, interest, reactor)
+        Self::with_interest(source, EVERYTHING, reactor)
+    }
+
+    /// Registers a socket that is ready in both directions, as far as is known: the next operation in each is tried before the
+    /// poller has told of anything.
+    #[cfg(unix)]
+    pub(crate) fn new_ready(source: S, reactor: &Arc<Reactor>) -> io::Result<Self>
+    where
+        S: std::os::fd::AsRawFd,
+    {
+        let registration = reactor.register_late(source.as_raw_fd(), EVERYTHING)?;
+        registration.assume(Ready::READABLE | Ready::WRITABLE);
+        Ok(Socket { source: Some(source), registration })
+    }
+
+    /// As [`new`](Self::new), but ready in both directions, as far as is known.
+    #[cfg(not(unix))]
+    pub(crate) fn new_ready(source: S, reactor: &Arc<Reactor>) -> io::Result<Self> {
+        let socket = Self::new(source, reactor)?;
+        socket.registration.assume(Ready::READABLE | Ready::WRITABLE);
+        Ok(socket)
     }
 
     pub(crate) fn with_interest(mut source: S, interest: Interest, reactor: &Arc<Reactor>) -> io::Result<Self> {

@@ -207,6 +207,16 @@ macro_rules! stream_methods {
             Ok($type { socket: $crate::driver::socket::Socket::new(stream, reactor)? })
         }
 
+        /// A connection that a listener has handed out. It is taken to be ready at once: it can be written to, and whoever
+        /// connects to a server mostly has something to say, which is there by now, or at the price of one call it is
+        /// found not to be.
+        pub(super) fn accepted(
+            stream: $source,
+            reactor: &std::sync::Arc<$crate::driver::Reactor>,
+        ) -> std::io::Result<Self> {
+            Ok($type { socket: $crate::driver::socket::Socket::new_ready(stream, reactor)? })
+        }
+
         /// Waits for the end of an attempt to connect that has begun.
         pub(super) async fn connecting(
             stream: $source,

@@ -1,6 +1,8 @@
 //! Waiting for readiness, and trying.
 
 use super::*;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 
 #[test]
 fn ready_tells_for_what_a_socket_is_ready() {
@@ -46,6 +48,74 @@ fn a_try_that_would_block_clears_the_readiness_and_the_next_event_brings_it_back
             let mut buffer = [0; 8];
             assert_eq!(one.try_read(&mut buffer).unwrap(), 3);
             assert_eq!(buffer[..3], [round; 3]);
+        }
+    });
+}
+
+/// Whether a poller of this process knows a descriptor.
+#[cfg(target_os = "linux")]
+fn is_in_a_poller(descriptor: &impl AsRawFd) -> bool {
+    let wanted = descriptor.as_raw_fd().to_string();
+    let is_wanted =
+        |line: &str| line.strip_prefix("tfd:").and_then(|rest| rest.split_whitespace().next()) == Some(&wanted);
+    let infos = std::fs::read_dir("/proc/self/fdinfo").unwrap();
+    // Others close theirs meanwhile.
+    infos.filter_map(|info| std::fs::read_to_string(info.ok()?.path()).ok()).any(|info| info.lines().any(is_wanted))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_accepted_connection_enters_the_poller_when_somebody_waits_for_it() {
+    on_each_flavor(async || {
+        let (mut client, mut server) = connected().await;
+        assert!(is_in_a_poller(&client));
+        client.write_all(b"question").await.unwrap();
+        let mut buffer = [0; 100];
+        assert_eq!(server.read(&mut buffer).await.unwrap(), 8);
+        server.write_all(b"answer").await.unwrap();
+        assert!(!is_in_a_poller(&server));
+        let mut reading = pin!(server.read(&mut buffer));
+        assert!(reading.as_mut().now_or_never().is_none());
+        client.write_all(b"more").await.unwrap();
+        assert_eq!(reading.await.unwrap(), 4);
+        assert!(is_in_a_poller(&server));
+        let server = server.into_std().unwrap();
+        assert!(!is_in_a_poller(&server));
+    });
+}
+
+#[test]
+fn an_accepted_connection_that_was_tried_too_early_is_told_of_what_comes() {
+    on_each_flavor(async || {
+        let (mut client, server) = connected().await;
+        assert_eq!(server.try_read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(server.try_read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        client.write_all(b"x").await.unwrap();
+        // No task waits: the event alone makes the next try go through.
+        let read = async {
+            while server.try_read(&mut [0; 8]).is_err() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(SOON, read).await.unwrap();
+    });
+}
+
+#[test]
+fn both_halves_of_an_accepted_connection_may_begin_to_wait_at_once() {
+    on_each_flavor(async || {
+        for _ in 0..20 {
+            let (mut client, server) = connected().await;
+            fill(&server).await;
+            let (mut reading, mut writing) = server.into_split();
+            let reading = rt::spawn(async move { reading.read(&mut [0; 8]).await });
+            let writing = rt::spawn(async move { writing.write_all(b"last").await });
+            client.write_all(b"x").await.unwrap();
+            assert_eq!(reading.await.unwrap().unwrap(), 1);
+            let mut all = Vec::new();
+            client.read_to_end(&mut all).await.unwrap();
+            writing.await.unwrap().unwrap();
+            assert!(all.ends_with(b"last"));
         }
     });
 }

@@ -68,6 +68,126 @@ fn a_reset_ends_a_read_and_a_write_that_wait() {
     });
 }
 
+/// Closes a connection by a reset.
+fn reset(stream: TcpStream) {
+    stream.set_zero_linger().unwrap();
+    drop(stream);
+}
+
+/// Whatever is asked of a connection after a reset is answered, mostly by an error.
+async fn is_over(mut stream: TcpStream) {
+    let asking = async {
+        let mut buffer = [0; 64];
+        // What had arrived before may still be read.
+        while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+        stream.ready(Interest::READABLE | Interest::WRITABLE).await.unwrap();
+        stream.readable().await.unwrap();
+        stream.writable().await.unwrap();
+        assert!(stream.peek(&mut buffer).await.is_ok_and(|count| count == 0));
+        assert_eq!(stream.try_read(&mut buffer).unwrap(), 0);
+        assert_eq!(stream.write_all(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        // The system may say that the connection is gone.
+        let _ = stream.shutdown().await;
+    };
+    timeout(SOON, asking).await.expect("an operation waits for a connection that has been reset");
+}
+
+#[test]
+fn a_connection_is_reset_before_it_is_accepted() {
+    on_each_flavor(async || {
+        let listener = TcpListener::bind(LOCALHOST).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        reset(client);
+        // Some systems hand it out, others leave it out; the listener goes on either way.
+        let next = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let next = next.local_addr().unwrap();
+        loop {
+            let (stream, peer) = timeout(SOON, listener.accept()).await.unwrap().unwrap();
+            if peer == next {
+                break;
+            }
+            is_over(stream).await;
+        }
+    });
+}
+
+#[test]
+fn a_connection_is_reset_before_anything_was_asked_of_it() {
+    on_each_flavor(async || {
+        let (client, server) = connected().await;
+        reset(client);
+        is_over(server).await;
+        let (client, server) = connected().await;
+        reset(server);
+        is_over(client).await;
+    });
+}
+
+#[test]
+fn a_connection_is_reset_with_data_that_nobody_has_read() {
+    on_each_flavor(async || {
+        let (mut client, mut server) = connected().await;
+        client.write_all(&[7; 1000]).await.unwrap();
+        server.read_exact(&mut [0; 10]).await.unwrap();
+        reset(client);
+        is_over(server).await;
+    });
+}
+
+#[test]
+fn a_connection_is_reset_after_either_side_has_closed_its_half() {
+    on_each_flavor(async || {
+        let (client, mut server) = connected().await;
+        server.shutdown().await.unwrap();
+        reset(client);
+        is_over(server).await;
+
+        let (mut client, mut server) = connected().await;
+        client.shutdown().await.unwrap();
+        assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 0);
+        reset(client);
+        // Reading said the end before, and the reset is told to whoever writes.
+        let write = async {
+            while server.write_all(&[0; 1000]).await.is_ok() {
+                rt::task::yield_now().await;
+            }
+        };
+        timeout(SOON, write).await.unwrap();
+        is_over(server).await;
+    });
+}
+
+#[test]
+fn a_reset_ends_every_wait() {
+    on_each_flavor(async || {
+        let (client, server) = connected().await;
+        fill(&server).await;
+        let server = Arc::new(server);
+        let wait = |what: &'static str| {
+            let server = server.clone();
+            rt::spawn(async move {
+                match what {
+                    "readable" => drop(server.readable().await),
+                    "writable" => drop(server.writable().await),
+                    "ready" => drop(server.ready(Interest::READABLE | Interest::WRITABLE).await),
+                    "peek" => drop(server.peek(&mut [0; 8]).await),
+                    "error" => drop(server.ready(Interest::ERROR | Interest::READABLE).await),
+                    _ => drop(server.async_io(Interest::WRITABLE, || server.try_write(&[0; 1000])).await),
+                }
+            })
+        };
+        let waiting: Vec<_> = ["readable", "writable", "ready", "peek", "error", "own"].map(wait).into();
+        // All of them have begun to wait.
+        sleep(Duration::from_millis(5)).await;
+        assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+        reset(client);
+        for done in timeout(SOON, join_all(waiting)).await.unwrap() {
+            done.unwrap();
+        }
+        is_over(Arc::into_inner(server).unwrap()).await;
+    });
+}
+
 #[test]
 fn after_half_a_close_the_other_half_goes_on() {
     on_each_flavor(async || {
@@ -222,21 +342,54 @@ fn a_socket_moves_between_threads_while_it_waits() {
 }
 
 #[test]
-fn many_connect_at_once() {
-    on_each_flavor(async || {
-        let listener = TcpListener::bind(LOCALHOST).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        const CONNECTIONS: usize = 500;
-        let accepting = rt::spawn(async move {
-            let mut streams = Vec::new();
-            while streams.len() < CONNECTIONS {
-                streams.push(listener.accept().await.unwrap().0);
+fn ten_thousand_connect_at_once() {
+    const TEST: &str = "weather::ten_thousand_connect_at_once";
+    const CONNECTIONS: usize = 10_000;
+    // Each client holds its descriptor until all are done; what the server holds comes on top.
+    const AT_A_TIME: usize = 1000;
+    crate::support::child::in_child(TEST, || {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+        let runtime = multi(2);
+        runtime.block_on(async {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(LOCALHOST).unwrap();
+            let listener = socket.listen(CONNECTIONS as u32).unwrap();
+            let address = listener.local_addr().unwrap();
+            let places = Arc::new(rt::sync::Semaphore::new(AT_A_TIME));
+            let serving = rt::spawn(async move {
+                for _ in 0..CONNECTIONS {
+                    let place = places.clone().acquire_owned().await.unwrap();
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    rt::spawn(async move {
+                        let mut buffer = [0; 8];
+                        stream.read_exact(&mut buffer).await.unwrap();
+                        stream.write_all(&buffer).await.unwrap();
+                        drop((stream, place));
+                    });
+                }
+            });
+            let all_are_here = Arc::new(rt::sync::Barrier::new(CONNECTIONS));
+            let clients: Vec<_> = (0..CONNECTIONS as u64)
+                .map(|client| {
+                    let all_are_here = all_are_here.clone();
+                    rt::spawn(async move {
+                        all_are_here.wait().await;
+                        let mut stream = TcpStream::connect(address).await.unwrap();
+                        stream.write_all(&client.to_le_bytes()).await.unwrap();
+                        let mut answer = Vec::new();
+                        stream.read_to_end(&mut answer).await.unwrap();
+                        assert_eq!(answer, client.to_le_bytes());
+                        stream
+                    })
+                })
+                .collect();
+            for client in join_all(clients).await {
+                client.unwrap();
             }
-            streams
+            serving.await.unwrap();
         });
-        let clients = join_all((0..CONNECTIONS).map(|_| TcpStream::connect(address))).await;
-        assert!(clients.iter().all(Result::is_ok));
-        assert_eq!(accepting.await.unwrap().len(), CONNECTIONS);
     });
 }
 

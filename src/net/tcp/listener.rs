@@ -102,7 +102,7 @@ impl TcpListener {
 
     fn accepted(&self, accepted: io::Result<(mio::net::TcpStream, SocketAddr)>) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = accepted.inspect_err(|error| self.rest.after(error))?;
-        Ok((TcpStream::new(stream, self.socket.reactor())?, peer))
+        Ok((TcpStream::accepted(stream, self.socket.reactor())?, peer))
     }
 
     /// The address this listens at; with the port that the system chose.

@@ -108,7 +108,7 @@ impl UnixListener {
         accepted: io::Result<(mio::net::UnixStream, std::os::unix::net::SocketAddr)>,
     ) -> io::Result<(UnixStream, SocketAddr)> {
         let (stream, peer) = accepted.inspect_err(|error| self.rest.after(error))?;
-        Ok((UnixStream::new(stream, self.socket.reactor())?, peer.into()))
+        Ok((UnixStream::accepted(stream, self.socket.reactor())?, peer.into()))
     }
 
     /// The address this listens at.

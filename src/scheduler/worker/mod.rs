@@ -338,11 +338,14 @@ impl Worker {
                 appetite.nap();
             }
         };
-        for pass in 1..=SEARCH_PASSES {
-            if let Some(token) = self.take_part(nap).or_else(|| self.steal(pass == SEARCH_PASSES, nap)) {
+        // If no worker is at work, then something can come from outside only, and whoever pushes that wakes a worker.
+        let is_one_enough = !self.patience.is_great() && self.outside.is_eager() && !self.shared.sleep.anyone_runs();
+        let passes = if is_one_enough { 1 } else { SEARCH_PASSES };
+        for pass in 1..=passes {
+            if let Some(token) = self.take_part(nap).or_else(|| self.steal(pass == passes, nap)) {
                 return Some(token);
             }
-            if pass < SEARCH_PASSES {
+            if pass < passes {
                 self.outside.rest(|| main.is_woken());
             }
         }
@@ -424,11 +427,13 @@ impl Worker {
         self.counters().parks.add(1);
         call(self.shared.config.on_park.as_ref());
         // The hook may have woken a task into the slot, where nobody else may look.
-        if self.own.lifo_slot.is_empty() {
-            self.block();
-        }
+        let has_blocked = self.own.lifo_slot.is_empty() && self.block();
         call(self.shared.config.on_unpark.as_ref());
-        if self.shared.sleep.retract(self.index, false) == Retracted::Notified {
+        let is_notified = self.shared.sleep.retract(self.index, false) == Retracted::Notified;
+        if has_blocked {
+            self.patience.learn(is_notified);
+        }
+        if is_notified {
             self.searching.set(true);
         } else if polls == self.counters().polls() && self.queue.is_empty() {
             self.counters().idle_wakes.add(1);
@@ -436,11 +441,11 @@ impl Worker {
         self.shared.be_watched();
     }
 
-    /// Blocks: in the reactor if nobody else does.
-    fn block(&self) {
+    /// Blocks: in the reactor if nobody else does. False: it was not necessary.
+    fn block(&self) -> bool {
         let parker = &self.own.parker;
         if self.patience.look(|| parker.consume()) {
-            return;
+            return false;
         }
         if let Some(watch) = &self.shared.watch {
             watch.set_off(&self.shared.sleep);
@@ -454,10 +459,11 @@ impl Worker {
             self.set_in_events(false);
             if waited {
                 parker.end_watch();
-                return;
+                return true;
             }
         }
         parker.park();
+        true
     }
 
     /// The maintenance turn: what has to be looked at even if the queues never run dry.
