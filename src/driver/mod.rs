@@ -176,7 +176,9 @@ impl Driver {
     ///
     /// Calls `call` if a thread wanted to wait meanwhile and sleeps elsewhere now: it has to be woken.
     pub(crate) fn turn(&self, call: &mut dyn FnMut()) -> bool {
-        let now = machine::now().saturating_duration_since(self.started).as_nanos() as u64;
+        let now = machine::now();
+        machine::Tick::advance(now);
+        let now = now.saturating_duration_since(self.started).as_nanos() as u64;
         // Ordering: Relaxed; at worst there is a turn more.
         if now.saturating_sub(self.turned.load(Ordering::Relaxed)) < TURN_INTERVAL.as_nanos() as u64 {
             return false;

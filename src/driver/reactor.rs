@@ -9,12 +9,10 @@ use super::entry::Entry;
 use super::entry::Late;
 use super::interest::{Interest, Ready};
 use super::readiness::Readiness;
-use super::registration::Registration;
+use super::registration::{Number, Registration};
 use super::table::{Table, Token};
 use std::fmt;
 use std::io;
-#[cfg(unix)]
-use std::os::fd::RawFd;
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 use std::task::Waker;
@@ -71,7 +69,12 @@ impl Reactor {
     /// # Errors
     ///
     /// What the OS says, or `Other` if the runtime has shut down.
-    pub(crate) fn register<S>(self: &Arc<Self>, source: &mut S, interest: Interest) -> io::Result<Registration>
+    pub(crate) fn register<S>(
+        self: &Arc<Self>,
+        source: &mut S,
+        number: Number,
+        interest: Interest,
+    ) -> io::Result<Registration>
     where
         S: mio::event::Source + ?Sized,
     {
@@ -80,7 +83,7 @@ impl Reactor {
             self.table.remove(token);
             return Err(error);
         }
-        Ok(Registration::new(self.clone(), token, Entry::Done))
+        Ok(Registration::new(self.clone(), token, number, Entry::Done))
     }
 
     /// Registers a source that the poller need not know before somebody has to wait for it; it is taken to be ready until then. The
@@ -90,9 +93,9 @@ impl Reactor {
     ///
     /// `Other` if the runtime has shut down.
     #[cfg(unix)]
-    pub(super) fn register_late(self: &Arc<Self>, descriptor: RawFd, interest: Interest) -> io::Result<Registration> {
+    pub(super) fn register_late(self: &Arc<Self>, number: Number, interest: Interest) -> io::Result<Registration> {
         let token = self.table.insert()?;
-        Ok(Registration::new(self.clone(), token, Entry::Late(Late::new(descriptor, interest))))
+        Ok(Registration::new(self.clone(), token, number, Entry::Late(Late::new(interest))))
     }
 
     /// The part that sources enter and leave.

@@ -25,6 +25,7 @@ mod builder;
 #[cfg_attr(not(feature = "tokio-compat"), path = "no_compat.rs")]
 mod compat;
 mod context;
+mod dump;
 mod handle;
 mod metrics;
 pub(crate) mod spawn;
@@ -33,6 +34,7 @@ mod threads;
 pub use crate::scheduler::{Stall, StallCause, StallSite};
 pub use builder::Builder;
 pub use context::EnterGuard;
+pub use dump::{Dump, TaskDump, TaskKind, TaskState, WaitReason};
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
 pub use metrics::RuntimeMetrics;
 

@@ -41,10 +41,11 @@ pub(crate) use sleep::{Parker, Patience, Unpark};
 pub(crate) use worker::{Blocking, Main, NoMain, Worker};
 
 use crate::primitives::atomic::{AtomicBool, Ordering};
+use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::Injector;
 use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
 use crate::primitives::{CachePadded, spin_loop};
-use crate::task::{Ending, JoinHandle, Meta, Registry, Returns, RunToken, Schedule, TaskRef};
+use crate::task::{Ending, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskRef};
 use monitor::Watch;
 use seats::Seats;
 use sleep::Sleep;
@@ -117,6 +118,14 @@ pub(crate) struct Shared {
     closed: AtomicBool,
 }
 
+/// A poll that goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Running {
+    pub(crate) worker: usize,
+    /// Since when, at least; `None` if it has just begun.
+    pub(crate) since: Option<Tick>,
+}
+
 /// Shards of the registry for threads that are no workers. One would do for a single spawning thread; with more than a
 /// few the locks would be spread thinner than the cores.
 const FOREIGN_SHARDS: usize = 4;
@@ -173,7 +182,7 @@ impl Shared {
         // them, and whoever runs or drops one in their place, has a counted reference to `self`.
         let (token, handle) = unsafe { crate::task::new(future, meta, this) };
         current::with(&**self, |worker| {
-            let shard = worker.map_or_else(|| self.foreign_shard(), Worker::home);
+            let shard = worker.map_or_else(|| self.foreign_home(), Worker::home);
             match (self.registry.insert(shard, &token), worker) {
                 (true, Some(worker)) => worker.push(token),
                 (true, None) => self.push_from_outside(token),
@@ -181,6 +190,15 @@ impl Shared {
             }
         });
         handle
+    }
+
+    /// The shard of a thread that is no worker.
+    fn foreign_home(&self) -> usize {
+        if self.sleep.muster().at_work() == 0 {
+            // Nobody has told the time for long.
+            Tick::advance(clock::now());
+        }
+        self.foreign_shard()
     }
 
     fn foreign_shard(&self) -> usize {
@@ -295,6 +313,26 @@ impl Shared {
     pub(crate) fn running(&self) -> Vec<TaskRef> {
         let beats = self.seats.iter().filter_map(|remote| remote.pulse().beat());
         beats.filter_map(|beat| self.registry.find(beat.task)).collect()
+    }
+
+    /// Shows each task: what there is to see of it, when it was spawned, and whether it is being polled. Polls nobody, and waits for
+    /// nothing but the locks of the registry.
+    pub(crate) fn visit(&self, mut f: impl FnMut(Look<'_>, Tick, Option<Running>)) {
+        let beats: Vec<_> = self
+            .seats
+            .iter()
+            .enumerate()
+            .filter_map(|(worker, remote)| {
+                let beat = remote.pulse().beat()?;
+                Some((beat.task, Running { worker, since: remote.seen_since(beat.poll) }))
+            })
+            .collect();
+        self.registry.visit(|look, born| {
+            // Of a worker that is between two polls, the one before has ended.
+            let polled = beats.iter().find(|(place, _)| *place == look.place && look.progress == Progress::Woken);
+            let running = polled.map(|(_, running)| *running);
+            f(look, born, running);
+        });
     }
 
     /// How many workers the pool has, without spares.

@@ -16,6 +16,7 @@ use super::Shared;
 use super::seats::Remote;
 use super::sleep::Muster;
 use super::worker::Worker;
+use crate::primitives::clock::Tick;
 use crate::primitives::deque::settle;
 use crate::primitives::plain::Ordering;
 use crate::primitives::{Mutex, backtrace, clock, spin_loop};
@@ -109,6 +110,7 @@ impl Monitor {
 
     fn look_and_set(&mut self, watch: &Watch, usual: Duration) {
         let now = clock::now();
+        Tick::advance(now);
         let next = match self.look(now) {
             Next::In(delay) => Some(delay),
             Next::Rest(delay) => {
@@ -193,6 +195,7 @@ impl Monitor {
                 self.look_at_suspect(index, remote, now, usual, &mut found);
             } else {
                 self.end(index, now);
+                remote.see(beat.poll, Tick::now());
                 self.suspects[index] = Some(Suspect::new(beat, now));
                 if remote.has_tasks() || nobody_is_free {
                     found.waits_behind.push(index);

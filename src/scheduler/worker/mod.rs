@@ -30,9 +30,10 @@ use super::sleep::Retracted;
 use super::{Counters, Patience, Shared, call};
 use crate::primitives::atomic::{Ordering, fence};
 use crate::primitives::backtrace::{Registered, register_this_thread};
+use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::{self, settle};
 use crate::primitives::random;
-use crate::task::{Ending, Returns, RunToken, budget, trim_memory};
+use crate::task::{Ending, Returns, RunToken, budget, poll_scope, trim_memory};
 use pace::Pace;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -190,9 +191,10 @@ impl Worker {
     pub(crate) fn run(&self, main: &mut impl Main) {
         let _registered = self.shared.watch.as_ref().and_then(|watch| self.be_known(watch.tuning.backtraces));
         let _entered = current::enter(self);
-        let _budget = budget::scope();
+        let _scope = poll_scope();
         // Also when the main future panics.
         let _leave = Leave(self);
+        Tick::advance(clock::now());
         loop {
             if main.poll() {
                 break;
@@ -428,6 +430,7 @@ impl Worker {
         call(self.shared.config.on_park.as_ref());
         // The hook may have woken a task into the slot, where nobody else may look.
         let has_blocked = self.own.lifo_slot.is_empty() && self.block();
+        Tick::advance(clock::now());
         call(self.shared.config.on_unpark.as_ref());
         let is_notified = self.shared.sleep.retract(self.index, false) == Retracted::Notified;
         if has_blocked {
