@@ -33,6 +33,14 @@ pub(super) struct Poller {
     few_events: mio::Events,
 }
 
+/// What a look found.
+pub(super) struct Found {
+    /// Of sources.
+    pub(super) events: u64,
+    /// It was ended by [`Reactor::interrupt`], or a signal.
+    pub(super) is_interrupted: bool,
+}
+
 /// Events taken by one call that waits. Fewer cost more calls under load; more make the tasks of the first wait for the last.
 const EVENTS: usize = 1024;
 
@@ -107,6 +115,11 @@ impl Reactor {
         &self.table
     }
 
+    /// How many sources have come, and how many have gone.
+    pub(super) fn sources(&self) -> (u64, u64) {
+        self.table.sources()
+    }
+
     /// Of a source that has not been deregistered.
     pub(super) fn readiness(&self, token: Token) -> &Readiness {
         self.table.get(token).expect("its place is kept until it is deregistered")
@@ -118,13 +131,14 @@ impl Reactor {
 }
 
 impl Poller {
-    /// Waits for events for at most `limit`, and moves the wakers that waited for them to `woken`. True: it was interrupted.
-    pub(super) fn poll(&mut self, reactor: &Reactor, mut limit: Option<Duration>, woken: &mut Vec<Waker>) -> bool {
+    /// Waits for events for at most `limit`, and moves the wakers that waited for them to `woken`.
+    pub(super) fn poll(&mut self, reactor: &Reactor, mut limit: Option<Duration>, woken: &mut Vec<Waker>) -> Found {
+        let mut found = Found { events: 0, is_interrupted: false };
         let only_looks = limit.is_some_and(|limit| limit.is_zero());
         #[cfg(target_os = "linux")]
         if let Some(time) = limit.filter(|time| !time.is_zero() && *time < PRECISE) {
             if !self.is_readable_within(time) {
-                return false;
+                return found;
             }
             limit = Some(Duration::ZERO);
         }
@@ -132,18 +146,18 @@ impl Poller {
         match self.poll.poll(events, limit) {
             Ok(()) => {}
             // The caller looks again soon.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Found { is_interrupted: true, ..found },
             Err(error) => panic!("the reactor cannot wait for events: {error}"),
         }
-        let mut is_interrupted = false;
         for event in &*events {
             if event.token() == WAKER {
-                is_interrupted = true;
+                found.is_interrupted = true;
             } else {
+                found.events += 1;
                 reactor.table.set(event.token().into(), Ready::of(event), woken);
             }
         }
-        is_interrupted
+        found
     }
 
     /// Waits for events without taking them. To the nanosecond, if the system can; a poller takes whole milliseconds only.

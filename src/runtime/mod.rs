@@ -36,7 +36,7 @@ pub use builder::Builder;
 pub use context::EnterGuard;
 pub use dump::{Dump, TaskDump, TaskKind, TaskState, WaitReason};
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
-pub use metrics::RuntimeMetrics;
+pub use metrics::{Histogram, RuntimeMetrics, RuntimeSnapshot, WorkerSnapshot};
 
 use crate::driver::Driver;
 use crate::primitives::{clock, thread};

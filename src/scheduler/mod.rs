@@ -55,6 +55,7 @@ use std::future::Future;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What wakes tasks from outside, as a worker sees it: sockets and timers.
 pub(crate) trait Events: Send + Sync + 'static {
@@ -94,6 +95,8 @@ pub(crate) struct Config {
     pub(crate) lifo_slot: bool,
     pub(crate) on_park: Option<Hook>,
     pub(crate) on_unpark: Option<Hook>,
+    /// Every poll is timed, not only one now and then.
+    pub(crate) time_all_polls: bool,
     /// Where the workers' random numbers begin.
     pub(crate) seed: u64,
     /// How the pool is protected from polls that take too long. `None` for a single worker without threads to help it.
@@ -111,6 +114,7 @@ pub(crate) struct Shared {
     registry: Registry,
     events: Option<Arc<dyn Events>>,
     config: Config,
+    started: Instant,
     /// Wakes and spawns from outside the pool.
     remote_schedules: CachePadded<AtomicU64>,
     /// Tasks that ended on a thread that is no worker.
@@ -149,6 +153,7 @@ impl Shared {
             registry: Registry::new(workers + FOREIGN_SHARDS),
             events,
             config,
+            started: clock::now(),
             remote_schedules: CachePadded::new(AtomicU64::new(0)),
             ended_outside: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -374,8 +379,30 @@ impl Shared {
         self.registry.made().saturating_sub(ended) as usize
     }
 
+    /// In nanoseconds since the start.
+    fn nanoseconds(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_nanos() as u64
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub(crate) fn times_all_polls(&self) -> bool {
+        self.config.time_all_polls
+    }
+
+    /// For how long a worker has been awake.
+    pub(crate) fn busy(&self, worker: usize) -> Duration {
+        Duration::from_nanos(self.counters(worker).busy(self.nanoseconds(clock::now())))
+    }
+
     pub(crate) fn counters(&self, worker: usize) -> &Counters {
         &self.seats.get(worker).counters
+    }
+
+    pub(crate) fn worker_stalls(&self, worker: usize) -> u64 {
+        self.seats.get(worker).stalls.get()
     }
 
     pub(crate) fn worker_queue_depth(&self, worker: usize) -> usize {

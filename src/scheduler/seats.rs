@@ -9,6 +9,7 @@ use super::pulse::Pulse;
 use super::sleep::Parker;
 use crate::primitives::backtrace::OsThread;
 use crate::primitives::clock::Tick;
+use crate::primitives::counter::Counter;
 use crate::primitives::deque::{self, Stealer};
 use crate::primitives::plain::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::primitives::{CachePadded, Mutex};
@@ -26,6 +27,8 @@ pub(super) struct Remote {
     thread: AtomicU32,
     /// By which the thread can be asked where it is, if that is wanted.
     traceable: Mutex<Option<OsThread>>,
+    /// Polls that took too long, counted by the monitor.
+    pub(super) stalls: Counter,
     /// The poll that the monitor saw last, and when it saw it first.
     seen: (AtomicU64, AtomicU32),
 }
@@ -110,6 +113,7 @@ impl Seats {
             parker: CachePadded::new(Parker::new()),
             thread: AtomicU32::new(0),
             traceable: Mutex::new(None),
+            stalls: Counter::default(),
             seen: (AtomicU64::new(0), AtomicU32::new(0)),
         };
         let was_empty = self.places[index].set(Arc::new(remote)).is_ok();

@@ -235,7 +235,7 @@ impl Monitor {
         }
         if suspect.cause.is_some() {
             if elapsed >= usual && suspect.counted.is_none() {
-                self.count(&mut suspect);
+                self.count(&mut suspect, remote);
             }
             if suspect.counted.is_none() {
                 found.wait_until(suspect.since + usual);
@@ -253,11 +253,12 @@ impl Monitor {
     }
 
     /// Counts a stall, if its task is still the one that is polled.
-    fn count(&self, suspect: &mut Suspect) {
+    fn count(&self, suspect: &mut Suspect, remote: &Remote) {
         if let Some(task) = self.shared.registry.find(suspect.beat.task) {
             let location = task.meta().location;
             watch(&self.shared).sites.count(location);
             watch(&self.shared).stalls.fetch_add(1, Ordering::Relaxed);
+            remote.stalls.add(1);
             suspect.counted = Some(location);
         }
     }
