@@ -25,6 +25,8 @@ mod join;
 mod join_slot;
 mod registry;
 mod reuse;
+mod scope;
+pub(crate) mod signal;
 mod state;
 mod yield_now;
 
@@ -32,6 +34,7 @@ pub use abort::AbortHandle;
 pub use error::JoinError;
 pub use id::Id;
 pub use join::JoinHandle;
+pub use scope::{Cancelled, Failure, Scope, ScopeBuilder, ScopedJoinHandle, TryScope, scope, supervise, try_scope};
 pub use yield_now::yield_now;
 
 // The ways to spawn need a runtime, and live with it.
@@ -39,7 +42,7 @@ pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, s
 
 pub(crate) use cell::wake_contained;
 pub(crate) use header::{Ending, Meta, RunToken, TaskRef};
-pub(crate) use registry::{Registry, Returns};
+pub(crate) use registry::{Inside, Registry, Returns};
 pub(crate) use reuse::trim as trim_memory;
 
 use header::HandleRef;
