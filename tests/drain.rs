@@ -15,6 +15,7 @@ use rt::runtime::{Builder, Drained, Handle, Runtime, draining, is_draining};
 use rt::sync::oneshot;
 use rt::task::{scope, spawn_blocking, yield_now};
 use rt::time::sleep;
+use support::child::{Child, is_child_of};
 use support::{DropCounter, Gate, OpenOnDrop, SOON, current, eventually, multi, panic_message, text_of, within};
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -681,6 +682,44 @@ fn a_runtime_without_timers_and_sockets_can_be_drained() {
             assert_eq!(drained.aborted().len(), 1);
         });
     }
+}
+
+#[test]
+fn a_drain_for_which_the_system_refuses_a_thread_does_without() {
+    let test = "a_drain_for_which_the_system_refuses_a_thread_does_without";
+    if !is_child_of(test) {
+        // No address space is that large. It is the stack of threads that do not ask for another.
+        let stack = (1_u64 << 50).to_string();
+        Child::start(test, |command| {
+            command.env("RUST_MIN_STACK", stack);
+        })
+        .succeeds();
+        return;
+    }
+    assert!(thread::Builder::new().spawn(|| ()).is_err(), "the test tests nothing");
+    let multi = Builder::new_multi_thread().worker_threads(1).thread_stack_size(1 << 21).stall_after(None).build();
+    for runtime in [Builder::new_current_thread().build(), multi] {
+        let runtime = runtime.unwrap();
+        let finished = counter();
+        drop(runtime.spawn(finish(finished.clone())));
+        drop(runtime.spawn(pending::<()>()));
+        let drained = runtime.drain(Duration::from_millis(50));
+        assert_eq!((drained.finished(), drained.aborted().len(), count(&finished)), (1, 1, 1), "{drained}");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_tasks_are_aborted_in_no_time() {
+    within(4 * SOON, || {
+        let runtime = multi(2);
+        let drops = DropCounter::new();
+        for _ in 0..100_000 {
+            drop(runtime.spawn(hold(drops.guard())));
+        }
+        let drained = runtime.drain(Duration::ZERO);
+        assert_eq!(drained.aborted().len() + drained.stuck().len(), 100_000);
+        eventually(SOON, || drops.drops() == 100_000);
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod support;
 
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn, ready};
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, panic_any};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -921,6 +921,24 @@ fn a_grace_without_timers_says_so_before_the_body_begins() {
 }
 
 #[test]
+fn a_closure_for_which_the_system_refuses_a_thread_is_a_panic_and_its_scope_ends() {
+    within(SOON, || {
+        // No address space is that large.
+        let runtime = Builder::new_current_thread().thread_stack_size(1 << 50).build().unwrap();
+        let drops = DropCounter::new();
+        let message = panic_message(|| {
+            runtime.block_on(scope(async |scope| {
+                let guard = drops.guard();
+                scope.spawn(hold::<(), _>(drops.guard()));
+                scope.spawn_blocking(move || drop(guard));
+            }))
+        });
+        assert!(message.starts_with("the system refuses a thread for a blocking closure"), "{message}");
+        assert_eq!(drops.drops(), 2);
+    });
+}
+
+#[test]
 fn a_scope_can_be_used_from_any_thread() {
     on_each_flavor(|runtime| {
         let (give, take) = mpsc::channel::<Scope>();
@@ -947,9 +965,13 @@ fn what_a_scope_is_made_of_can_be_sent() {
         value
     }
     fn assert_sync<T: Sync>() {}
+    fn assert_unwind_safe<T: UnwindSafe + RefUnwindSafe>() {}
     assert_sync::<Scope>();
     assert_sync::<TryScope<Cell<u32>>>();
     assert_sync::<ScopedJoinHandle<Cell<u32>>>();
+    assert_unwind_safe::<Scope>();
+    assert_unwind_safe::<TryScope<Cell<u32>>>();
+    assert_unwind_safe::<ScopedJoinHandle<Cell<u32>>>();
     let values = [1, 2, 3];
     drop(assert_send(scope(async |scope| {
         let sum = scope.spawn(async { 1 }).await.unwrap();

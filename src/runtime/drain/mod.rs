@@ -33,6 +33,7 @@ use crate::blocking::Pool;
 use crate::primitives::{Condvar, Mutex, clock, thread};
 use crate::task::signal::Signal;
 use crate::task::{Inside, TaskRef, wake_contained, yield_now};
+use std::collections::HashSet;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -157,14 +158,12 @@ impl Attempt {
         let drainers = drain.state.lock().drainers.clone();
         let tasks = self.inner.scheduler.registry().left(&drainers);
         let closures = blocking.registry().left(&drainers);
+        let left = tasks.iter().map(|task| (task, false)).chain(closures.iter().map(|task| (task, true)));
         {
             let mut state = drain.state.lock();
-            let left = tasks.iter().map(|task| (task, false)).chain(closures.iter().map(|task| (task, true)));
-            for (task, is_blocking) in left {
-                if state.aborted.iter().all(|(aborted, _)| aborted.id() != task.id()) {
-                    state.aborted.push((task.clone(), is_blocking));
-                }
-            }
+            let known: HashSet<_> = state.aborted.iter().map(|(task, _)| task.id()).collect();
+            let new = left.filter(|(task, _)| !known.contains(&task.id()));
+            state.aborted.extend(new.map(|(task, is_blocking)| (task.clone(), is_blocking)));
         }
         tasks.iter().for_each(TaskRef::abort);
         // Those that have not begun are dropped here and now.

@@ -13,7 +13,7 @@ use crate::task::{AbortHandle, Id, JoinError, JoinHandle, Meta};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -51,6 +51,9 @@ pub struct ScopedJoinHandle<T> {
     task: JoinHandle<()>,
     slot: Arc<Slot<T>>,
 }
+
+impl<T> UnwindSafe for ScopedJoinHandle<T> {}
+impl<T> RefUnwindSafe for ScopedJoinHandle<T> {}
 
 impl<T> ScopedJoinHandle<T> {
     /// Cancels this child and no other: its future is dropped at its next await point. The scope goes on.

@@ -6,7 +6,7 @@ use crate::task::signal::{Signal, Wait};
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,6 +26,12 @@ pub struct Scope {
 pub struct TryScope<E> {
     pub(super) shared: Arc<Shared<E>>,
 }
+
+// A panic of the user's code finds nothing of a scope half done.
+impl UnwindSafe for Scope {}
+impl RefUnwindSafe for Scope {}
+impl<E> UnwindSafe for TryScope<E> {}
+impl<E> RefUnwindSafe for TryScope<E> {}
 
 impl Scope {
     /// Spawns a child: a task that the scope waits for. It may return anything, which its handle gives.
