@@ -699,7 +699,7 @@ fn after_their_grace_children_are_aborted() {
         let drops = DropCounter::new();
         let polite = counter();
         ScopeBuilder::new()
-            .grace(Duration::from_millis(30))
+            .grace(Duration::from_millis(500))
             .scope(async |scope| {
                 let (own, done) = (scope.clone(), polite.clone());
                 scope.spawn(async move {

@@ -328,7 +328,7 @@ impl Runtime {
     ///     // Says goodbye.
     /// });
     /// runtime.spawn(std::future::pending::<()>());
-    /// let drained = runtime.drain(Duration::from_millis(50));
+    /// let drained = runtime.drain(Duration::from_millis(500));
     /// assert_eq!((drained.finished(), drained.aborted().len()), (1, 1));
     /// println!("{drained}");
     /// # Ok::<(), std::io::Error>(())
