@@ -14,6 +14,7 @@ use crate::primitives::clock::Tick;
 use crate::primitives::plain::{AtomicUsize, Ordering};
 use crate::primitives::{Condvar, Mutex, clock};
 use crate::task::{Ending, JoinHandle, Look, Meta, Registry, RunToken, Schedule, TaskRef};
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::future::Future;
@@ -37,6 +38,11 @@ pub(crate) struct Pool {
     idle: AtomicUsize,
     /// Called when the last closure that was there is done.
     on_quiet: Option<OnQuiet>,
+}
+
+thread_local! {
+    /// The id of the closure that this thread runs; 0 for none.
+    static CURRENT: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Called with the pool's lock held.
@@ -237,10 +243,12 @@ impl Pool {
                 continue;
             }
             if let Some((token, task)) = state.queue.pop_front() {
+                CURRENT.set(task.id().as_u64());
                 state.running.insert(number, task);
                 drop(state);
                 // A closure does not wake itself, so the token never comes back.
                 let again = token.run();
+                CURRENT.set(0);
                 debug_assert!(again.is_none(), "a closure runs once");
                 state = self.state.lock();
                 // The closure is done and its output taken care of: what is dropped here runs no code of the user's.
@@ -278,6 +286,16 @@ impl Pool {
             return true;
         }
         state.closed
+    }
+
+    /// All closures that are not done.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The closure that this thread runs, if it runs one, of whatever pool.
+    pub(crate) fn current_closure() -> Option<u64> {
+        Some(CURRENT.get()).filter(|&id| id != 0)
     }
 
     /// Refuses further closures, and drops those that have not begun.

@@ -29,6 +29,7 @@ pub(crate) mod planted;
 #[cfg(feature = "time")]
 mod prefetch;
 pub(crate) mod random;
+pub(crate) mod slab;
 mod sync;
 
 pub(crate) use sync::{Condvar, Mutex, MutexGuard, spin_loop};

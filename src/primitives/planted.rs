@@ -74,6 +74,14 @@ pub(crate) enum Step {
     WatcherFences,
     /// A thief takes the LIFO slot with a compare-and-swap (LIFO slot).
     ThiefCompares,
+    /// Whoever waits for a signal looks for it again under the lock (signals).
+    SignalIsSeenUnderTheLock,
+    /// A scope's parent counts its children and leaves its waker under one lock (scopes).
+    ParentLooksUnderTheLock,
+    /// A child whose scope was cancelled while it was spawned is aborted by its spawner (scopes).
+    SpawnerSeesTheCancelling,
+    /// A child whose task has ended before its spawner says which task it is, is not listed (scopes).
+    SpawnerSeesTheEnd,
     /// A handler publishes its trace (backtraces).
     #[cfg(feature = "stall-backtrace")]
     #[allow(dead_code, reason = "there are systems without backtraces")]

@@ -7,7 +7,7 @@ use super::Handle;
 use super::context::{self, AsyncGuard, EnterGuard};
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
-use crate::scheduler::{self, Blocking, Main, Parker, Patience, Shared, Worker};
+use crate::scheduler::{self, Blocking, InMain, Main, Parker, Patience, Shared, Worker};
 use crate::task::{budget, poll_scope, trim_memory, wait};
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -28,7 +28,7 @@ pub(super) fn begin(handle: &Handle) -> (AsyncGuard, EnterGuard<'_>, Blocking) {
              else on it wait: use `.await`, or `spawn_blocking` for code that must block"
         );
     }
-    (context::begin_async(handle.runtime_flavor()), handle.enter(), Blocking::begin())
+    (context::begin_async(&handle.inner), handle.enter(), Blocking::begin())
 }
 
 /// See [`rt::task::block_in_place`](crate::task::block_in_place).
@@ -186,6 +186,7 @@ impl<F: Future> Main for MainFuture<'_, F> {
     fn poll(&mut self) -> bool {
         if self.thread.take_woken() {
             budget::refill();
+            let _main = InMain::begin();
             if let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
                 self.output = Some(output);
             }

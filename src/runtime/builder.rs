@@ -2,6 +2,7 @@
 
 use super::block_on::Core;
 use super::compat::{Compat, Wanted};
+use super::drain::Drain;
 use super::handle::{Handle, Inner, RuntimeFlavor};
 use super::threads::{DEFAULT_NAME, Look, Starter, Threads};
 use super::{Kind, Runtime};
@@ -485,6 +486,7 @@ impl Builder {
                 on_stop: self.on_stop.clone(),
             }),
             compat: Compat::default(),
+            drain: Drain::new(),
             flavor: self.flavor,
         });
         // Before the threads, which look for it when they begin.

@@ -2,6 +2,7 @@
 
 use super::compat::Compat;
 use super::context::{self, EnterGuard};
+use super::drain::Drain;
 use super::dump::Dump;
 use super::threads::Threads;
 use super::{RuntimeMetrics, block_on};
@@ -56,6 +57,7 @@ pub(crate) struct Inner {
     pub(super) blocking: Arc<Pool>,
     pub(super) threads: Threads,
     pub(super) compat: Compat,
+    pub(super) drain: Drain,
     pub(super) flavor: RuntimeFlavor,
 }
 
@@ -189,6 +191,25 @@ impl Handle {
         R: Send + 'static,
     {
         self.inner.spawn_blocking(closure, Meta::new(None, Location::caller()))
+    }
+
+    /// As [`spawn`](Self::spawn), with what is known of the task.
+    pub(crate) fn spawn_with<F>(&self, future: F, meta: Meta) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.inner.scheduler.spawn(future, meta)
+    }
+
+    /// As [`spawn_blocking`](Self::spawn_blocking), with what is known of the task.
+    #[track_caller]
+    pub(crate) fn spawn_blocking_with<F, R>(&self, closure: F, meta: Meta) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.inner.spawn_blocking(closure, meta)
     }
 
     /// Polls `future` on this thread until it is done, inside the runtime.

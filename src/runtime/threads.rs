@@ -1,6 +1,5 @@
 //! The threads of a runtime: how they are made, and how many of them are left.
 
-use super::RuntimeFlavor;
 use super::context;
 use super::handle::Inner;
 use crate::primitives::contain::contain;
@@ -82,8 +81,9 @@ impl Inner {
     /// Starts the thread of a worker of the pool.
     pub(super) fn start_worker(self: &Arc<Self>, worker: Worker) -> io::Result<thread::JoinHandle<()>> {
         self.threads.left.lock().workers += 1;
+        let inner = self.clone();
         let body = move || {
-            let _async = context::begin_async(RuntimeFlavor::MultiThread);
+            let _async = context::begin_async(&inner);
             worker.run(&mut NoMain);
         };
         self.start_thread(Box::new(body), WorkerEnd(self.clone()))
@@ -161,8 +161,9 @@ impl scheduler::Threads for Starter {
         }
         let end = WorkerEnd(inner.clone());
         let errand = move || {
-            let _async = context::begin_async(RuntimeFlavor::MultiThread);
+            let is_async = context::begin_async(&end.0);
             body();
+            drop(is_async);
             drop(end);
         };
         inner.blocking.lend(Box::new(errand), &|body, end| inner.start_thread(body, end).map(drop))

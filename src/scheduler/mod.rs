@@ -34,7 +34,7 @@ mod worker;
 pub(crate) use counters::Counters;
 #[cfg(feature = "time")]
 pub(crate) use current::home;
-pub(crate) use current::set_answers;
+pub(crate) use current::{InMain, set_answers};
 pub(crate) use monitor::Tuning;
 pub use monitor::{Stall, StallCause, StallSite};
 pub(crate) use sleep::{Parker, Patience, Unpark};
@@ -45,7 +45,7 @@ use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::Injector;
 use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
 use crate::primitives::{CachePadded, spin_loop};
-use crate::task::{Ending, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskRef};
+use crate::task::{Ending, Inside, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskRef};
 use monitor::Watch;
 use seats::Seats;
 use sleep::Sleep;
@@ -319,6 +319,26 @@ impl Shared {
         }
         drop(tasks);
         self.unpark_all();
+    }
+
+    /// From now on tasks that are spawned by threads that are no workers are refused, unless `inside` says that the thread is in code that the
+    /// runtime runs.
+    pub(crate) fn guard(&self, inside: Inside) {
+        self.registry.guard(self.workers, inside);
+    }
+
+    /// All live tasks.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The task that this thread is polling, if it is a worker of this scheduler.
+    pub(crate) fn current_task(&self) -> Option<TaskRef> {
+        if current::is_in_main() {
+            return None;
+        }
+        let place = current::with(self, |worker| worker.and_then(Worker::polled))?;
+        self.registry.find(place)
     }
 
     /// Whether shutdown has begun.

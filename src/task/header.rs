@@ -319,6 +319,10 @@ impl Listed {
         self.header().id().as_u64()
     }
 
+    pub(super) fn is_complete(&self) -> bool {
+        self.header().state.is_complete()
+    }
+
     /// Tells the task its id and its place in the registry. Called once, before the task is shared.
     #[inline]
     pub(super) fn register(&self, id: u64, place: u64) {

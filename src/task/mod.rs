@@ -26,6 +26,8 @@ mod join_slot;
 mod places;
 mod registry;
 mod reuse;
+mod scope;
+pub(crate) mod signal;
 mod state;
 pub(crate) mod wait;
 mod yield_now;
@@ -34,6 +36,7 @@ pub use abort::AbortHandle;
 pub use error::JoinError;
 pub use id::Id;
 pub use join::JoinHandle;
+pub use scope::{Cancelled, Failure, Scope, ScopeBuilder, ScopedJoinHandle, TryScope, scope, supervise, try_scope};
 pub use yield_now::yield_now;
 
 // The ways to spawn need a runtime, and live with it.
@@ -41,7 +44,7 @@ pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, s
 
 pub(crate) use cell::wake_contained;
 pub(crate) use header::{Ending, Look, Meta, RunToken, TaskRef};
-pub(crate) use registry::{Registry, Returns};
+pub(crate) use registry::{Inside, Registry, Returns};
 pub(crate) use reuse::trim as trim_memory;
 pub(crate) use state::Progress;
 

@@ -161,6 +161,11 @@ impl Worker {
         self.home
     }
 
+    /// The place in the registry of the task that is being polled. Between two polls, of the one that was polled last.
+    pub(super) fn polled(&self) -> Option<u64> {
+        self.pulse().beat().map(|beat| beat.task)
+    }
+
     #[inline]
     pub(super) fn is_of(&self, scheduler: *const Shared) -> bool {
         self.address == scheduler.addr()
