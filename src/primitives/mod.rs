@@ -24,6 +24,7 @@ pub(crate) mod contain;
 #[cfg(rt_count)]
 pub(crate) mod counted;
 pub(crate) mod deque;
+pub(crate) mod owner;
 pub(crate) mod planted;
 #[cfg(feature = "time")]
 mod prefetch;

@@ -74,6 +74,10 @@ pub(crate) enum Step {
     WatcherFences,
     /// A thief takes the LIFO slot with a compare-and-swap (LIFO slot).
     ThiefCompares,
+    /// Whoever polls a local set leaves its waker before it looks what others have queued (local set).
+    PollerLeavesItsWaker,
+    /// A local set that ends waits for the wakes that are under way (local set).
+    EndWaits,
     /// A handler publishes its trace (backtraces).
     #[cfg(feature = "stall-backtrace")]
     #[allow(dead_code, reason = "there are systems without backtraces")]

@@ -26,14 +26,16 @@ mod builder;
 mod compat;
 mod context;
 mod handle;
+mod local;
 mod metrics;
 pub(crate) mod spawn;
 mod threads;
 
-pub use crate::scheduler::{Stall, StallCause, StallSite};
+pub use crate::scheduler::{Id, Stall, StallCause, StallSite};
 pub use builder::Builder;
 pub use context::EnterGuard;
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
+pub use local::{LocalOptions, LocalRuntime};
 pub use metrics::RuntimeMetrics;
 
 use crate::driver::Driver;

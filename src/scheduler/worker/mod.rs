@@ -186,6 +186,11 @@ impl Worker {
         self.shared.registry.flush(&mut self.returns.borrow_mut());
     }
 
+    /// Looks at events before the next task: a poll that goes on now was in truth many.
+    pub(super) fn hurry_events(&self) {
+        self.pace.hurry_events();
+    }
+
     /// Runs tasks until `main` is done, or until the runtime has shut down.
     pub(crate) fn run(&self, main: &mut impl Main) {
         let _registered = self.shared.watch.as_ref().and_then(|watch| self.be_known(watch.tuning.backtraces));
