@@ -1062,10 +1062,11 @@ fn a_panic_of_the_future_of_run_until_leaves_the_set_usable() {
 fn a_set_inside_of_a_task_of_another_set_is_the_one_that_counts() {
     on_each_flavor(|runtime| {
         let (outer, inner) = (LocalSet::new(), Rc::new(LocalSet::new()));
-        let driven = inner.clone();
-        let task = outer.block_on(runtime, async {
-            spawn_local(async move { driven.run_until(async { spawn_local(pending::<()>()) }).await }).await.unwrap()
-        });
+        let spawned = Rc::new(Cell::new(None));
+        let (driven, inside) = (inner.clone(), spawned.clone());
+        let task = async move { driven.run_until(async move { inside.set(Some(spawn_local(pending::<()>()))) }).await };
+        outer.block_on(runtime, async { spawn_local(task).await.unwrap() });
+        let task = spawned.take().unwrap();
         drop(outer);
         assert!(!task.is_finished());
         drop(inner);
@@ -1221,7 +1222,9 @@ fn of_a_set_and_a_local_runtime_the_one_that_was_entered_last_counts() {
     within(SOON, || {
         let runtime = local_runtime();
         let set = LocalSet::new();
-        let in_set = runtime.block_on(set.run_until(async { spawn_local(pending::<()>()) }));
+        let in_set = Cell::new(None);
+        runtime.block_on(set.run_until(async { in_set.set(Some(spawn_local(pending::<()>()))) }));
+        let in_set = in_set.take().unwrap();
         let in_runtime = {
             let _set = set.enter();
             let _runtime = runtime.enter();

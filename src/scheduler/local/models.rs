@@ -62,33 +62,37 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-#[test]
-fn a_set_that_rests_learns_of_what_others_wake() {
-    loom::model(|| {
-        let flag = Arc::new(Flag::default());
-        let set = LocalSet::new();
-        let inside = flag.clone();
-        let task = set.spawn_local(async move { inside.wait().await });
-        let other = thread::spawn(move || flag.raise());
-        block_on(set.run_until(task)).unwrap();
-        other.join().unwrap();
-    });
-}
-
-#[test]
-fn a_set_that_is_awaited_learns_of_what_two_others_wake() {
+/// Two tasks, each woken by another thread, or both by one.
+fn woken(threads: usize, preemptions: Option<usize>) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(2);
-    model.check(|| {
+    model.preemption_bound = preemptions;
+    model.check(move || {
         let flags = [(); 2].map(|()| Arc::new(Flag::default()));
         let set = LocalSet::new();
         for flag in flags.clone() {
             set.spawn_local(async move { flag.wait().await });
         }
-        let others = flags.map(|flag| thread::spawn(move || flag.raise()));
+        let others: Vec<_> = flags
+            .chunks(2 / threads)
+            .map(|flags| {
+                let flags = flags.to_vec();
+                thread::spawn(move || flags.iter().for_each(|flag| flag.raise()))
+            })
+            .collect();
         block_on(set);
         others.into_iter().for_each(|other| other.join().unwrap());
     });
+}
+
+#[test]
+fn a_set_that_rests_learns_of_two_wakes_by_another_thread() {
+    woken(1, None);
+}
+
+#[test]
+fn a_set_that_rests_learns_of_wakes_by_two_threads() {
+    // All of it takes minutes.
+    woken(2, Some(3));
 }
 
 #[test]
@@ -121,7 +125,7 @@ fn a_set_that_ends_while_another_thread_wakes_drops_its_futures() {
 
 #[test]
 fn the_rest_model_notices_a_poller_that_looks_before_it_leaves_its_waker() {
-    let name = "scheduler::local::models::a_set_that_rests_learns_of_what_others_wake";
+    let name = "scheduler::local::models::a_set_that_rests_learns_of_two_wakes_by_another_thread";
     assert_caught(name, Step::PollerLeavesItsWaker);
 }
 
