@@ -202,7 +202,13 @@ impl Worker {
             if main.poll() {
                 break;
             }
-            match self.next().or_else(|| self.search(main)) {
+            let next = match self.next() {
+                // Its own future is all that there is to do.
+                None if main.is_woken() => continue,
+                None => self.search(main),
+                next => next,
+            };
+            match next {
                 Some(token) => self.poll(token),
                 None if self.shared.is_finished() => break,
                 None => self.park(main),
