@@ -7,8 +7,9 @@ use std::future::{Future, pending, poll_fn, ready};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::ptr::null_mut;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, ThreadId};
@@ -761,12 +762,19 @@ fn guards_may_be_dropped_in_any_order_and_outlive_their_sets() {
     within(SOON, || {
         let residents = Residents::default();
         let (first, second) = (LocalSet::new(), LocalSet::new());
-        let guard = first.enter();
-        let other = second.enter();
-        drop(guard);
+        let guards = [&first, &second, &first, &second].map(LocalSet::enter);
+        let [one, two, three, four] = guards;
+        drop(three);
+        let in_second = spawn_local(pending::<()>());
+        drop(one);
+        drop(four);
+        let also_in_second = spawn_local(pending::<()>());
+        drop(two);
+        assert!(catch_unwind(|| spawn_local(async {})).is_err(), "the thread is still in a set");
         drop(first);
-        drop(other);
+        assert!(!in_second.is_finished() && !also_in_second.is_finished());
         drop(second);
+        assert!(in_second.is_finished() && also_in_second.is_finished());
         let last = LocalSet::new();
         let guard = last.enter();
         drop(last);
@@ -778,6 +786,26 @@ fn guards_may_be_dropped_in_any_order_and_outlive_their_sets() {
         let Poll::Ready(result) = poll_once(&mut task) else { panic!("it was refused at once") };
         assert!(result.unwrap_err().is_cancelled());
         drop(guard);
+    });
+}
+
+#[test]
+fn a_guard_may_outlive_the_turn_in_which_it_was_made() {
+    within(SOON, || {
+        let (driven, entered) = (LocalSet::new(), Rc::new(LocalSet::new()));
+        let kept = Rc::new(RefCell::new(None));
+        let (inside, set) = (kept.clone(), entered.clone());
+        driven.block_on(&current(), async move {
+            let keep = async move { *inside.borrow_mut() = Some(set.enter()) };
+            spawn_local(keep).await.unwrap();
+        });
+        drop(driven);
+        let task = spawn_local(pending::<()>());
+        kept.borrow_mut().take();
+        assert!(catch_unwind(|| spawn_local(async {})).is_err(), "the thread is still in a set");
+        assert!(!task.is_finished());
+        drop(entered);
+        assert!(task.is_finished());
     });
 }
 
@@ -1010,7 +1038,9 @@ fn a_set_in_a_thread_local_ends_with_its_thread() {
 }
 
 #[test]
-fn a_set_that_is_forgotten_leaks_and_its_wakers_do_no_harm() {
+fn a_set_that_outlives_its_thread_rests_for_ever_and_its_wakers_do_no_harm() {
+    // Where a search for leaks finds it.
+    static FORGOTTEN: AtomicPtr<LocalSet> = AtomicPtr::new(null_mut());
     within(SOON, || {
         let left = Left::default();
         let waiting = left.clone();
@@ -1018,7 +1048,7 @@ fn a_set_that_is_forgotten_leaks_and_its_wakers_do_no_harm() {
             let mut set = LocalSet::new();
             set.spawn_local(async move { waiting.wait().await });
             assert!(poll_once(&mut set).is_pending());
-            std::mem::forget(set);
+            FORGOTTEN.store(Box::into_raw(Box::new(set)), Ordering::SeqCst);
         })
         .join()
         .unwrap();

@@ -150,13 +150,14 @@ impl Set {
         self.remote.call()
     }
 
-    /// Begins a turn of a poller, who leaves its waker. Steps 3 and 4.
-    fn begin_turn<'a>(self: &'a Arc<Self>, place: &mut Option<Place>, waker: &Waker) -> Turn<'a> {
+    /// A turn of a poller, who leaves its waker. Steps 3 and 4; the rest is up to `f`. Inside, `spawn_local` finds this set.
+    fn turn<R>(self: &Arc<Self>, place: &mut Option<Place>, waker: &Waker, f: impl FnOnce(&Turn<'_>) -> R) -> R {
         let own = self.own();
         self.remote.enter(place, waker, |queue| own.take(queue));
         own.called.set(false);
         own.in_turn.set(true);
-        Turn { own, _entered: current::enter(self) }
+        let turn = Turn { own };
+        current::inside(self, || f(&turn))
     }
 
     /// Ends a poller.
@@ -175,8 +176,11 @@ impl Set {
 
     /// Drops all futures; see the module's page. For the owner, when nobody polls.
     fn end(self: &Arc<Self>) {
+        current::inside(self, || self.drop_all());
+    }
+
+    fn drop_all(&self) {
         let own = self.own();
-        let _entered = current::enter(self);
         let _budget = budget::scope();
         budget::lift();
         // What the futures' drops wake is found below, so that nobody needs to be called any more.
@@ -198,10 +202,9 @@ impl Set {
     }
 }
 
-/// A turn of a poller. Until it is dropped, `spawn_local` finds the set.
+/// A turn of a poller.
 struct Turn<'a> {
     own: &'a Own,
-    _entered: Entered,
 }
 
 impl Turn<'_> {

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 /// Tasks whose futures need not be `Send`, all of which run on one thread.
 ///
@@ -148,12 +148,13 @@ impl LocalSet {
         let mut future = pin!(future);
         let mut poller = Poller { set: &self.set, place: None };
         poll_fn(|cx| {
-            let turn = poller.set.begin_turn(&mut poller.place, cx.waker());
-            let polled = future.as_mut().poll(cx);
-            if polled.is_pending() {
-                run(&turn, cx);
-            }
-            polled
+            poller.set.turn(&mut poller.place, cx.waker(), |turn| {
+                let polled = future.as_mut().poll(cx);
+                if polled.is_pending() {
+                    run(turn, cx.waker());
+                }
+                polled
+            })
         })
         .await
     }
@@ -164,9 +165,9 @@ impl LocalSet {
     }
 }
 
-fn run(turn: &Turn<'_>, cx: &mut Context<'_>) {
+fn run(turn: &Turn<'_>, waker: &Waker) {
     if turn.run() {
-        cx.waker().wake_by_ref();
+        waker.wake_by_ref();
     }
 }
 
@@ -202,7 +203,8 @@ impl Future for LocalSet {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let LocalSet { set, place, .. } = self.get_mut();
-        run(&set.begin_turn(place, cx.waker()), cx);
+        let waker = cx.waker();
+        set.turn(place, waker, |turn| run(turn, waker));
         if set.is_done() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
