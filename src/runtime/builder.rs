@@ -45,6 +45,7 @@ pub struct Builder {
     keep_alive: Duration,
     event_interval: u32,
     global_queue_interval: u32,
+    time_all_polls: bool,
     stalls: Tuning,
 }
 
@@ -89,6 +90,7 @@ impl Builder {
             keep_alive: Duration::from_secs(10),
             event_interval: INTERVAL,
             global_queue_interval: INTERVAL,
+            time_all_polls: false,
             stalls: Tuning {
                 after: Some(STALL_AFTER),
                 max_spares: SPARES,
@@ -294,6 +296,22 @@ impl Builder {
         self
     }
 
+    /// Every poll is timed, and not only one in 61 or so: what [`poll_times`](super::RuntimeSnapshot::poll_times) tells has all of them then. It costs
+    /// two clock reads a poll, some 50 ns.
+    ///
+    /// ```
+    /// let mut builder = rt::runtime::Builder::new_multi_thread();
+    /// let runtime = builder.worker_threads(1).enable_metrics_poll_time_histogram().build()?;
+    /// runtime.block_on(async { rt::spawn(async {}).await.unwrap() });
+    /// drop(runtime.spawn(async {}));
+    /// println!("{}", runtime.metrics().snapshot().poll_times);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn enable_metrics_poll_time_histogram(&mut self) -> &mut Self {
+        self.time_all_polls = true;
+        self
+    }
+
     /// A busy worker looks at sockets and timers after so many polls, unless some worker did within the last 50 us.
     /// Default: 61.
     ///
@@ -469,6 +487,7 @@ impl Builder {
             lifo_slot: self.flavor == RuntimeFlavor::MultiThread,
             on_park: self.on_park.clone(),
             on_unpark: self.on_unpark.clone(),
+            time_all_polls: self.time_all_polls,
             seed: random::seed(),
             tuning: (self.flavor == RuntimeFlavor::MultiThread).then(|| self.stalls.clone()),
         };

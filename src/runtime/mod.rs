@@ -25,6 +25,7 @@ mod builder;
 #[cfg_attr(not(feature = "tokio-compat"), path = "no_compat.rs")]
 mod compat;
 mod context;
+mod dump;
 mod handle;
 mod local;
 mod metrics;
@@ -34,9 +35,10 @@ mod threads;
 pub use crate::scheduler::{Id, Stall, StallCause, StallSite};
 pub use builder::Builder;
 pub use context::EnterGuard;
+pub use dump::{Dump, TaskDump, TaskKind, TaskState, WaitReason};
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
 pub use local::{LocalOptions, LocalRuntime};
-pub use metrics::RuntimeMetrics;
+pub use metrics::{Histogram, RuntimeMetrics, RuntimeSnapshot, WorkerSnapshot};
 
 use crate::driver::Driver;
 use crate::primitives::{clock, thread};

@@ -1,7 +1,7 @@
 //! The spawner's end of a task.
 
 use super::header::HandleRef;
-use super::{AbortHandle, Id, JoinError, budget};
+use super::{AbortHandle, Id, JoinError, budget, wait};
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -84,6 +84,8 @@ impl<T> Future for JoinHandle<T> {
         let output = unsafe { self.task.poll(cx) };
         if output.is_ready() {
             progress.made();
+        } else {
+            wait::note_join(self.id());
         }
         output
     }

@@ -26,9 +26,11 @@ mod header;
 mod id;
 mod join;
 mod join_slot;
+mod places;
 mod registry;
 mod reuse;
 mod state;
+pub(crate) mod wait;
 mod yield_now;
 
 pub use abort::AbortHandle;
@@ -42,9 +44,10 @@ pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, s
 pub use crate::scheduler::{LocalEnterGuard, LocalSet};
 
 pub(crate) use cell::wake_contained;
-pub(crate) use header::{Ending, Meta, RunToken, TaskRef};
+pub(crate) use header::{Ending, Look, Meta, RunToken, TaskRef};
 pub(crate) use registry::{Registry, Returns};
 pub(crate) use reuse::trim as trim_memory;
+pub(crate) use state::Progress;
 
 use header::HandleRef;
 use std::future::Future;
@@ -68,6 +71,12 @@ pub(crate) trait Schedule: Send + Sync + Sized + 'static {
 
     /// Gives a complete task back to the registry. Called once for each task for which `let_go` was false.
     fn give_back(&self, task: Ending);
+}
+
+/// Called by a thread that begins to poll futures, perhaps in the middle of a poll: what that one may do still, and waits for, is
+/// left alone until the guard is dropped.
+pub(crate) fn poll_scope() -> (budget::Scope, wait::Scope) {
+    (budget::scope(), wait::scope())
 }
 
 /// Makes a task: the run token, for the registry and then for a queue, and the handle.

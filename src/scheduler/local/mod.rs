@@ -88,6 +88,8 @@ struct Own {
     in_turn: Cell<bool>,
     /// The pollers have been called, and none has come yet.
     called: Cell<bool>,
+    /// Tasks that have not ended.
+    alive: Cell<usize>,
 }
 
 impl Own {
@@ -127,6 +129,7 @@ impl Set {
         F::Output: 'static,
     {
         let own = self.own();
+        own.alive.set(own.alive.get() + 1);
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: a set that ends waits until its tasks are gone, and one that never ends is never freed; a task that is refused
@@ -171,7 +174,7 @@ impl Set {
 
     /// Whether all tasks have ended.
     fn is_done(&self) -> bool {
-        self.registry.is_empty()
+        self.own().alive.get() == 0
     }
 
     /// Drops all futures; see the module's page. For the owner, when nobody polls.
@@ -181,7 +184,7 @@ impl Set {
 
     fn drop_all(&self) {
         let own = self.own();
-        let _budget = budget::scope();
+        let _scope = crate::task::poll_scope();
         budget::lift();
         // What the futures' drops wake is found below, so that nobody needs to be called any more.
         own.in_turn.set(true);
@@ -210,7 +213,7 @@ struct Turn<'a> {
 impl Turn<'_> {
     /// Step 5. True: some tasks are left, and the poller is to come back.
     fn run(&self) -> bool {
-        let _budget = budget::scope();
+        let _scope = crate::task::poll_scope();
         for _ in 0..TURN {
             let Some(token) = self.own.pop() else {
                 return false;
@@ -253,6 +256,9 @@ impl Schedule for Set {
     }
 
     fn let_go(&self, task: &Ending) -> bool {
+        // On the owner's thread, as every run.
+        let own = self.own();
+        own.alive.set(own.alive.get() - 1);
         self.registry.let_go(Some(0), task)
     }
 

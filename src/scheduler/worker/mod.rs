@@ -16,6 +16,7 @@
 //! While it polls, a worker holds nothing but that task: its deque and its slot are open to thieves, no lock is held. What it wakes
 //! while it is known to be stuck in a poll goes to the injector.
 
+mod attention;
 mod pace;
 mod stuck;
 
@@ -30,9 +31,11 @@ use super::sleep::Retracted;
 use super::{Counters, Patience, Shared, call};
 use crate::primitives::atomic::{Ordering, fence};
 use crate::primitives::backtrace::{Registered, register_this_thread};
+use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::{self, settle};
 use crate::primitives::random;
-use crate::task::{Ending, Returns, RunToken, budget, trim_memory};
+use crate::task::{Ending, Returns, RunToken, budget, poll_scope, trim_memory};
+use attention::Attention;
 use pace::Pace;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -81,8 +84,7 @@ pub(crate) struct Worker {
     to_deque: Cell<bool>,
     /// What this worker put into its deque since it last told a sleeper.
     untold: Cell<Untold>,
-    /// Counted as searching.
-    searching: Cell<bool>,
+    attention: Attention,
     /// For what is in the deques of others.
     appetite: Appetite,
     /// For what comes from outside. It is learned from how fast that comes.
@@ -133,7 +135,7 @@ impl Worker {
             no_slot,
             to_deque: Cell::new(no_slot),
             untold: Cell::new(Untold::Nothing),
-            searching: Cell::new(false),
+            attention: Attention::default(),
             appetite: Appetite::default(),
             outside: Appetite::default(),
             patience: Patience::new(LONGEST_LOOK),
@@ -195,9 +197,11 @@ impl Worker {
     pub(crate) fn run(&self, main: &mut impl Main) {
         let _registered = self.shared.watch.as_ref().and_then(|watch| self.be_known(watch.tuning.backtraces));
         let _entered = current::enter(self);
-        let _budget = budget::scope();
+        let _scope = poll_scope();
         // Also when the main future panics.
         let _leave = Leave(self);
+        self.attention.set_times(self.shared.config.time_all_polls);
+        self.wakes_up();
         loop {
             if main.poll() {
                 break;
@@ -224,13 +228,36 @@ impl Worker {
         registered
     }
 
-    /// Step 5.
+    /// Steps 4 and 5.
     // Always: the loop is compiled for each kind of `Main`, and out of line this costs 15 instructions more at every poll.
     #[inline(always)]
     fn poll(&self, token: RunToken) {
-        if self.searching.get() {
+        if self.attention.is_needed() {
+            return self.poll_attentively(token);
+        }
+        self.run_task(token, RunToken::run);
+    }
+
+    #[inline(never)]
+    fn poll_attentively(&self, token: RunToken) {
+        if self.attention.searches() {
             self.end_search();
         }
+        if !self.attention.times() {
+            return self.run_task(token, RunToken::run);
+        }
+        self.run_task(token, |token| {
+            let began = clock::now();
+            let again = token.run();
+            let took = clock::now().saturating_duration_since(began);
+            self.counters().poll_times.record(took.as_nanos() as u64);
+            again
+        });
+        self.attention.set_times(self.shared.config.time_all_polls);
+    }
+
+    #[inline(always)]
+    fn run_task(&self, token: RunToken, run: impl FnOnce(RunToken) -> Option<RunToken>) {
         // Step 4. A worker that sleeps must learn of tasks that would wait for this poll.
         let is_work_left = || !self.queue.is_empty();
         let sleeper = match self.untold.replace(Untold::Nothing) {
@@ -243,7 +270,7 @@ impl Worker {
         }
         self.pulse().begin_poll(token.place());
         budget::refill();
-        let again = token.run();
+        let again = run(token);
         self.to_deque.set(self.no_slot);
         if self.pulse().is_stuck() {
             self.is_back();
@@ -298,6 +325,8 @@ impl Worker {
         let due = self.pace.due(self.shared.injector.is_empty());
         if due.events {
             self.maintain();
+            // One of so many is a sample.
+            self.attention.set_times(true);
         }
         if due.injector { self.take_injected() } else { None }
     }
@@ -336,11 +365,11 @@ impl Worker {
         if self.shared.seats.len() == 1 && self.outside.is_eager() {
             return None;
         }
-        if !self.searching.get() {
+        if !self.attention.searches() {
             if !self.shared.sleep.try_search() {
                 return None;
             }
-            self.searching.set(true);
+            self.attention.set_searches(true);
         }
         // One nap at most, or a worker that finds little with each of many peers would take one for each.
         let napped = Cell::new(false);
@@ -414,7 +443,7 @@ impl Worker {
 
     /// Leaves the search with work found; "Leaving a search with work" in `sleep/README.md`.
     fn end_search(&self) {
-        self.searching.set(false);
+        self.attention.set_searches(false);
         if self.shared.sleep.end_search() && self.shared.has_visible_work() {
             self.shared.notify();
         }
@@ -424,10 +453,11 @@ impl Worker {
     fn park(&self, main: &impl Main) {
         self.shared.registry.collect(self.home());
         trim_memory();
-        let was_searching = self.searching.replace(false);
+        let was_searching = self.attention.searches();
+        self.attention.set_searches(false);
         let sees_work = || self.shared.has_visible_work() || main.is_woken();
         if !self.shared.sleep.prepare(self.index, was_searching, sees_work) {
-            self.searching.set(true);
+            self.attention.set_searches(true);
             return;
         }
         if self.pulse().is_stuck() {
@@ -439,17 +469,30 @@ impl Worker {
         call(self.shared.config.on_park.as_ref());
         // The hook may have woken a task into the slot, where nobody else may look.
         let has_blocked = self.own.lifo_slot.is_empty() && self.block();
+        if has_blocked {
+            self.wakes_up();
+        }
         call(self.shared.config.on_unpark.as_ref());
         let is_notified = self.shared.sleep.retract(self.index, false) == Retracted::Notified;
         if has_blocked {
             self.patience.learn(is_notified);
         }
         if is_notified {
-            self.searching.set(true);
+            self.attention.set_searches(true);
         } else if polls == self.counters().polls() && self.queue.is_empty() {
             self.counters().idle_wakes.add(1);
         }
         self.shared.be_watched();
+    }
+
+    fn wakes_up(&self) {
+        let now = clock::now();
+        Tick::advance(now);
+        self.counters().wakes_up(self.shared.nanoseconds(now));
+    }
+
+    fn falls_asleep(&self) {
+        self.counters().falls_asleep(self.shared.nanoseconds(clock::now()));
     }
 
     /// Blocks: in the reactor if nobody else does. False: it was not necessary.
@@ -458,6 +501,7 @@ impl Worker {
         if self.patience.look(|| parker.consume()) {
             return false;
         }
+        self.falls_asleep();
         if let Some(watch) = &self.shared.watch {
             watch.set_off(&self.shared.sleep);
         }
@@ -490,6 +534,7 @@ impl Worker {
 
     /// Leaves the loop with the scheduler's books in order, and tells others what is left.
     fn leave(&self) {
+        self.falls_asleep();
         self.pulse().end_polls();
         // A verdict that is being passed sees that, or is seen here.
         fence(Ordering::SeqCst);
@@ -504,7 +549,7 @@ impl Worker {
                 self.shared.injector.push(token);
             }
         }
-        if self.searching.get() {
+        if self.attention.searches() {
             self.end_search();
         }
         if self.shared.has_visible_work() {

@@ -29,7 +29,7 @@ impl Worker {
     /// A spare, which has been counted as a member that searches.
     pub(in super::super) fn spare(shared: Arc<Shared>, seat: Seat) -> Self {
         let worker = Worker::new(shared, seat);
-        worker.searching.set(true);
+        worker.attention.set_searches(true);
         worker
     }
 
