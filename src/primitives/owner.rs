@@ -1,5 +1,7 @@
 //! What belongs to one thread, inside something that many threads share.
 
+use std::fmt;
+
 #[cfg(rt_loom)]
 pub(crate) use loom::thread::ThreadId as Thread;
 #[cfg(not(rt_loom))]
@@ -46,7 +48,6 @@ mod numbers {
 }
 
 /// Shows its value to the thread that made it, and to no other.
-#[derive(Debug)]
 pub(crate) struct Owned<T> {
     owner: Thread,
     value: T,
@@ -68,6 +69,12 @@ impl<T> Owned<T> {
     }
 }
 
+impl<T: fmt::Debug> fmt::Debug for Owned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Owned").field(&self.get()).finish()
+    }
+}
+
 #[cfg(all(test, not(rt_loom)))]
 mod tests {
     use super::*;
@@ -78,7 +85,11 @@ mod tests {
     fn only_the_owner_sees_the_value() {
         let owned = Arc::new(Owned::new(Cell::new(1)));
         let shared = owned.clone();
-        std::thread::spawn(move || assert!(shared.get().is_none())).join().unwrap();
+        let other = std::thread::spawn(move || {
+            assert!(shared.get().is_none());
+            assert_eq!(format!("{shared:?}"), "Owned(None)");
+        });
+        other.join().unwrap();
         owned.get().unwrap().set(2);
         assert_eq!(owned.get().unwrap().get(), 2);
     }
