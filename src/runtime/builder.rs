@@ -46,6 +46,7 @@ pub struct Builder {
     event_interval: u32,
     global_queue_interval: u32,
     time_all_polls: bool,
+    time_all_delays: bool,
     stalls: Tuning,
 }
 
@@ -91,6 +92,7 @@ impl Builder {
             event_interval: INTERVAL,
             global_queue_interval: INTERVAL,
             time_all_polls: false,
+            time_all_delays: false,
             stalls: Tuning {
                 after: Some(STALL_AFTER),
                 max_spares: SPARES,
@@ -296,7 +298,7 @@ impl Builder {
         self
     }
 
-    /// Every poll is timed, and not only one in 61 or so: what [`poll_times`](super::RuntimeSnapshot::poll_times) tells has all of them then. It costs
+    /// Every poll is timed, and not only one now and then: what [`poll_times`](super::RuntimeSnapshot::poll_times) tells has all of them then. It costs
     /// two clock reads a poll, some 50 ns.
     ///
     /// ```
@@ -309,6 +311,13 @@ impl Builder {
     /// ```
     pub fn enable_metrics_poll_time_histogram(&mut self) -> &mut Self {
         self.time_all_polls = true;
+        self
+    }
+
+    /// For every poll it is noted how long the task was ready before, and not only now and then: what
+    /// [`schedule_delays`](super::RuntimeSnapshot::schedule_delays) tells has all of them then. It costs two clock reads a poll, some 50 ns.
+    pub fn enable_metrics_schedule_delay_histogram(&mut self) -> &mut Self {
+        self.time_all_delays = true;
         self
     }
 
@@ -488,6 +497,7 @@ impl Builder {
             on_park: self.on_park.clone(),
             on_unpark: self.on_unpark.clone(),
             time_all_polls: self.time_all_polls,
+            time_all_delays: self.time_all_delays,
             seed: random::seed(),
             tuning: (self.flavor == RuntimeFlavor::MultiThread).then(|| self.stalls.clone()),
         };

@@ -29,6 +29,8 @@ pub(crate) struct Counters {
     awake_since: AtomicU64,
     /// How long polls took, of those that were timed.
     pub(crate) poll_times: Distribution,
+    /// How long tasks were ready before these polls, of those that have it noted.
+    pub(crate) schedule_delays: Distribution,
 }
 
 impl Counters {
@@ -45,6 +47,7 @@ impl Counters {
             busy: Counter::default(),
             awake_since: AtomicU64::new(0),
             poll_times: Distribution::default(),
+            schedule_delays: Distribution::default(),
         }
     }
 

@@ -103,6 +103,8 @@ pub(crate) struct Config {
     pub(crate) on_unpark: Option<Hook>,
     /// Every poll is timed, not only one now and then.
     pub(crate) time_all_polls: bool,
+    /// The same of the time that a task is ready before it is polled.
+    pub(crate) time_all_delays: bool,
     /// Where the workers' random numbers begin.
     pub(crate) seed: u64,
     /// How the pool is protected from polls that take too long. `None` for a single worker without threads to help it.
@@ -122,12 +124,18 @@ pub(crate) struct Shared {
     events: Option<Arc<dyn Events>>,
     config: Config,
     started: Instant,
+    /// How many of these have noted since when their task is ready.
+    stamped_outside: CachePadded<AtomicU64>,
     /// Wakes and spawns from outside the pool.
     remote_schedules: CachePadded<AtomicU64>,
     /// Tasks that ended on a thread that is no worker.
     ended_outside: AtomicU64,
     closed: AtomicBool,
 }
+
+/// One push from outside in so many is a sample. Half as many, and the shared line of the count is written for nothing; twice as many tell
+/// no more.
+const SAMPLED_OUTSIDE: u64 = 64;
 
 /// A poll that goes on.
 #[derive(Clone, Copy, Debug)]
@@ -162,6 +170,7 @@ impl Shared {
             events,
             config,
             started: clock::now(),
+            stamped_outside: CachePadded::new(AtomicU64::new(0)),
             remote_schedules: CachePadded::new(AtomicU64::new(0)),
             ended_outside: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -250,8 +259,19 @@ impl Shared {
         self.workers + SHARD.get() as usize
     }
 
-    fn push_from_outside(&self, token: RunToken) {
+    fn push_to_injector(&self, token: RunToken) {
+        // Ordering: Relaxed; a sample is a sample.
+        let pushed = self.remote_schedules.load(PlainOrdering::Relaxed);
+        if pushed.is_multiple_of(SAMPLED_OUTSIDE) || self.config.time_all_delays {
+            token.stamp(self.nanoseconds(clock::now()));
+            // Ordering: Relaxed; whoever misses it misses a sample.
+            self.stamped_outside.fetch_add(1, PlainOrdering::Relaxed);
+        }
         self.injector.push(token);
+    }
+
+    fn push_from_outside(&self, token: RunToken) {
+        self.push_to_injector(token);
         // A read-modify-write behind the push is what the look at the sleepers needs anyway.
         // Ordering: Release keeps it behind.
         self.remote_schedules.fetch_add(1, PlainOrdering::Release);
@@ -425,6 +445,10 @@ impl Shared {
         self.started
     }
 
+    pub(crate) fn times_all_delays(&self) -> bool {
+        self.config.time_all_delays
+    }
+
     pub(crate) fn times_all_polls(&self) -> bool {
         self.config.time_all_polls
     }
@@ -432,6 +456,11 @@ impl Shared {
     /// For how long a worker has been awake.
     pub(crate) fn busy(&self, worker: usize) -> Duration {
         Duration::from_nanos(self.counters(worker).busy(self.nanoseconds(clock::now())))
+    }
+
+    /// How many workers have ever been, spares too.
+    pub(crate) fn workers_made(&self) -> usize {
+        self.seats.len()
     }
 
     pub(crate) fn counters(&self, worker: usize) -> &Counters {

@@ -219,6 +219,18 @@ impl RunToken {
         Listed(self.0)
     }
 
+    /// Notes since when the task is ready.
+    pub(crate) fn stamp(&self, time: u64) {
+        // Ordering: Relaxed; as in `note_pending`: this has the run token.
+        self.header().wait.store(wait::ready_since(time), Ordering::Relaxed);
+    }
+
+    /// What [`stamp`](Self::stamp) has noted, if this run is the first since.
+    pub(crate) fn stamped(&self) -> Option<u64> {
+        // Ordering: Relaxed; whoever handed the token over published it.
+        wait::since(self.header().wait.load(Ordering::Relaxed))
+    }
+
     /// A reference to the task.
     pub(crate) fn task_ref(&self) -> TaskRef {
         self.listed().task_ref()

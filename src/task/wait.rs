@@ -36,6 +36,8 @@ pub(super) type Word = u64;
 const TIMER: Word = 1;
 const DESCRIPTOR: Word = 2;
 const JOIN: Word = 3;
+/// Not a wait: the task is ready, since when is above.
+const READY: Word = 4;
 const KIND: Word = 7;
 const OTHERS: Word = 1 << 3;
 const OF: u32 = 4;
@@ -110,6 +112,16 @@ impl Drop for Scope {
         NOTED.set(self.before.0);
         TIMER_NOTED.set(self.before.1);
     }
+}
+
+/// The word of a task that has been ready since then: nanoseconds of the scheduler's.
+pub(super) fn ready_since(time: u64) -> Word {
+    time << OF | READY
+}
+
+/// Since when a task is ready, if that was noted.
+pub(super) fn since(word: Word) -> Option<u64> {
+    (word & KIND == READY).then_some(word >> OF)
 }
 
 impl From<Word> for Wait {

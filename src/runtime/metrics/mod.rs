@@ -144,7 +144,7 @@ impl RuntimeMetrics {
     }
 
     /// Whether every poll is timed; see
-    /// [`enable_metrics_poll_time_histogram`](super::Builder::enable_metrics_poll_time_histogram). Otherwise one in 61 or so is.
+    /// [`enable_metrics_poll_time_histogram`](super::Builder::enable_metrics_poll_time_histogram). Otherwise one is now and then.
     pub fn poll_time_histogram_enabled(&self) -> bool {
         self.inner.scheduler.times_all_polls()
     }
@@ -171,12 +171,13 @@ impl RuntimeMetrics {
     /// If there is no worker or no bucket of that number.
     #[track_caller]
     pub fn poll_time_histogram_bucket_count(&self, worker: usize, bucket: usize) -> u64 {
-        self.poll_times(worker).bucket_count(bucket)
+        Histogram::new(self.worker(worker).poll_times.counts()).bucket_count(bucket)
     }
 
-    #[track_caller]
-    fn poll_times(&self, worker: usize) -> Histogram {
-        Histogram::new(self.worker(worker).poll_times.counts())
+    /// Whether every delay is noted; see
+    /// [`enable_metrics_schedule_delay_histogram`](super::Builder::enable_metrics_schedule_delay_histogram).
+    pub fn schedule_delay_histogram_enabled(&self) -> bool {
+        self.inner.scheduler.times_all_delays()
     }
 
     /// All numbers at once.

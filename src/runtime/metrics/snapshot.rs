@@ -1,6 +1,7 @@
 //! All numbers of a runtime at one moment, and what changed between two.
 
 use super::{Histogram, RuntimeMetrics};
+use crate::scheduler::Shared;
 use std::fmt;
 use std::time::Duration;
 
@@ -22,6 +23,13 @@ macro_rules! snapshot {
         }
 
         impl $type {
+            /// Another's on top.
+            #[allow(dead_code, reason = "there are several workers, but only one runtime")]
+            fn add(&mut self, other: &Self) {
+                $(self.$count += other.$count;)*
+                $(self.$state += other.$state;)*
+            }
+
             fn subtract_counts(&mut self, earlier: &Self) {
                 $(self.$count = self.$count.saturating_sub(earlier.$count);)*
             }
@@ -77,11 +85,16 @@ snapshot! {
         blocking_queue_depth: usize,
     }
     others {
-        /// How long polls took: of one poll in 61 or so of each worker, or of every one with
+        /// How long polls took: of a poll now and then, one in 61 to 500, or of every one with
         /// [`enable_metrics_poll_time_histogram`](crate::runtime::Builder::enable_metrics_poll_time_histogram).
         poll_times: Histogram,
+        /// How long tasks were ready before they were polled: a sample, of some that were woken in a timed poll, by events, or from outside; or of every poll with
+        /// [`enable_metrics_schedule_delay_histogram`](crate::runtime::Builder::enable_metrics_schedule_delay_histogram).
+        schedule_delays: Histogram,
         /// Each worker's.
         workers: Vec<WorkerSnapshot>,
+        /// Those of all spare workers together, also of those that have retired.
+        spares: WorkerSnapshot,
     }
 }
 
@@ -118,10 +131,20 @@ snapshot! {
 impl RuntimeSnapshot {
     pub(super) fn take(metrics: &RuntimeMetrics) -> Self {
         let inner = &metrics.inner;
-        let (scheduler, driver) = (&inner.scheduler, inner.driver.statistics());
-        let workers = (0..metrics.num_workers()).map(|worker| WorkerSnapshot::take(metrics, worker)).collect();
-        let mut poll_times = Histogram::default();
-        (0..metrics.num_workers()).for_each(|worker| poll_times.add(&metrics.poll_times(worker)));
+        let (scheduler, driver) = (&*inner.scheduler, inner.driver.statistics());
+        let (mut poll_times, mut schedule_delays) = (Histogram::default(), Histogram::default());
+        let mut workers = Vec::with_capacity(scheduler.workers());
+        let mut spares = WorkerSnapshot::default();
+        for number in 0..scheduler.workers_made() {
+            let counters = scheduler.counters(number);
+            poll_times.add(&Histogram::new(counters.poll_times.counts()));
+            schedule_delays.add(&Histogram::new(counters.schedule_delays.counts()));
+            let worker = WorkerSnapshot::take(scheduler, number);
+            match number < scheduler.workers() {
+                true => workers.push(worker),
+                false => spares.add(&worker),
+            }
+        }
         RuntimeSnapshot {
             elapsed: scheduler.started().elapsed(),
             spawned_tasks: metrics.spawned_tasks_count(),
@@ -143,7 +166,9 @@ impl RuntimeSnapshot {
             idle_blocking_threads: metrics.num_idle_blocking_threads(),
             blocking_queue_depth: metrics.blocking_queue_depth(),
             poll_times,
+            schedule_delays,
             workers,
+            spares,
         }
     }
 
@@ -166,24 +191,27 @@ impl RuntimeSnapshot {
         let mut change = self.clone();
         change.subtract_counts(earlier);
         change.poll_times.subtract(&earlier.poll_times);
+        change.schedule_delays.subtract(&earlier.schedule_delays);
+        change.spares.subtract_counts(&earlier.spares);
         change.workers.iter_mut().zip(&earlier.workers).for_each(|(worker, earlier)| worker.subtract_counts(earlier));
         change
     }
 }
 
 impl WorkerSnapshot {
-    fn take(metrics: &RuntimeMetrics, worker: usize) -> Self {
+    fn take(scheduler: &Shared, worker: usize) -> Self {
+        let counters = scheduler.counters(worker);
         WorkerSnapshot {
-            polls: metrics.worker_poll_count(worker),
-            lifo_polls: metrics.worker_lifo_poll_count(worker),
-            local_schedules: metrics.worker_local_schedule_count(worker),
-            steal_operations: metrics.worker_steal_operations(worker),
-            stolen_tasks: metrics.worker_steal_count(worker),
-            parks: metrics.worker_park_count(worker),
-            noops: metrics.worker_noop_count(worker),
-            stalls: metrics.worker_stalls_count(worker),
-            busy: metrics.worker_total_busy_duration(worker),
-            queue_depth: metrics.worker_local_queue_depth(worker),
+            polls: counters.polls(),
+            lifo_polls: counters.lifo_polls.get(),
+            local_schedules: counters.local_schedules.get(),
+            steal_operations: counters.steals.get(),
+            stolen_tasks: counters.stolen.get(),
+            parks: counters.parks.get(),
+            noops: counters.idle_wakes.get(),
+            stalls: scheduler.worker_stalls(worker),
+            busy: scheduler.busy(worker),
+            queue_depth: scheduler.worker_queue_depth(worker),
         }
     }
 }
@@ -217,6 +245,7 @@ impl fmt::Display for RuntimeSnapshot {
             self.timers_cancelled,
         )?;
         writeln!(f, "polls timed: {}", self.poll_times)?;
+        writeln!(f, "delays noted: {}", self.schedule_delays)?;
         write!(
             f,
             "{:>6} {:>6} {:>10} {:>10} {:>10} {:>7} {:>8} {:>7} {:>7} {:>6} {:>6}",
@@ -232,13 +261,15 @@ impl fmt::Display for RuntimeSnapshot {
             "stalls",
             "queued"
         )?;
-        for (number, worker) in self.workers.iter().enumerate() {
+        let numbered = self.workers.iter().enumerate().map(|(number, worker)| (number.to_string(), worker));
+        let spares = (self.spares != WorkerSnapshot::default()).then(|| ("spares".to_owned(), &self.spares));
+        for (name, worker) in numbered.chain(spares) {
             let busy = 100.0 * worker.busy.as_secs_f64() / self.elapsed.as_secs_f64().max(1e-9);
             write!(
                 f,
                 "\n{:>6} {:>4.0} % {:>10} {:>10} {:>10} {:>7} {:>8} {:>7} {:>7} {:>6} {:>6}",
-                number,
-                busy.min(100.0),
+                name,
+                busy,
                 worker.polls,
                 worker.lifo_polls,
                 worker.local_schedules,

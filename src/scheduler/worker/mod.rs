@@ -17,7 +17,9 @@
 //! while it is known to be stuck in a poll goes to the injector.
 
 mod attention;
+mod detour;
 mod pace;
+mod sampling;
 mod stuck;
 
 pub(crate) use stuck::Blocking;
@@ -33,10 +35,13 @@ use crate::primitives::atomic::{Ordering, fence};
 use crate::primitives::backtrace::{Registered, register_this_thread};
 use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::{self, settle};
+use crate::primitives::plain::Ordering as PlainOrdering;
 use crate::primitives::random;
 use crate::task::{Ending, Returns, RunToken, budget, poll_scope, trim_memory};
 use attention::Attention;
+use detour::Detour;
 use pace::Pace;
+use sampling::Sampling;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,11 +82,12 @@ pub(crate) struct Worker {
     pace: Pace,
     /// Polls from the LIFO slot in a row.
     lifo_run: Cell<u32>,
-    /// The LIFO slot is not used.
-    no_slot: bool,
-    /// What is woken now goes to the deque, not to the LIFO slot: always, in `Events`, or because a task that came out of the
-    /// deque has ended.
-    to_deque: Cell<bool>,
+    detour: Detour,
+    /// Which maintenance turns end with a sample, and which batches of events begin with one.
+    turns: Sampling,
+    batches: Sampling,
+    /// What `Shared::stamped_outside` was when this last took from the injector.
+    seen_stamped: Cell<u64>,
     /// What this worker put into its deque since it last told a sleeper.
     untold: Cell<Untold>,
     attention: Attention,
@@ -118,11 +124,14 @@ const SEARCH_PASSES: u32 = 4;
 /// How long a worker that is listed as asleep looks for a pusher's notification before it blocks.
 const LONGEST_LOOK: Duration = Duration::from_micros(8);
 
+/// Polls among which a sample is sought that this worker has stamped. One that was stolen is not found here, but by the thief.
+const SOUGHT: u32 = 256;
+
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, seat: Seat) -> Self {
         let Seat { index, queue } = seat;
         let seed = shared.config.seed.wrapping_add(index as u64);
-        let no_slot = !shared.config.lifo_slot;
+        let detour = Detour::new(!shared.config.lifo_slot, shared.config.time_all_delays);
         Worker {
             pace: Pace::new(shared.config.event_interval, shared.config.global_queue_interval),
             own: shared.seats.get(index).clone(),
@@ -132,8 +141,10 @@ impl Worker {
             index,
             queue,
             lifo_run: Cell::new(0),
-            no_slot,
-            to_deque: Cell::new(no_slot),
+            detour,
+            turns: Sampling::new(),
+            batches: Sampling::new(),
+            seen_stamped: Cell::new(0),
             untold: Cell::new(Untold::Nothing),
             attention: Attention::default(),
             appetite: Appetite::default(),
@@ -170,7 +181,7 @@ impl Worker {
     pub(super) fn task_ended(&self) {
         self.counters().ended.add(1);
         if self.lifo_run.get() == 0 {
-            self.to_deque.set(true);
+            self.detour.set_to_deque();
         }
     }
 
@@ -181,7 +192,13 @@ impl Worker {
 
     fn set_in_events(&self, in_events: bool) {
         self.in_events.set(in_events);
-        self.to_deque.set(in_events || self.no_slot);
+        self.detour.reset();
+        if in_events {
+            self.detour.set_to_deque();
+            if self.batches.is_due() {
+                self.detour.stamp_next();
+            }
+        }
     }
 
     fn send_home(&self) {
@@ -201,6 +218,9 @@ impl Worker {
         // Also when the main future panics.
         let _leave = Leave(self);
         self.attention.set_times(self.shared.config.time_all_polls);
+        if self.detour.stamps_all() {
+            self.attention.seek(1);
+        }
         self.wakes_up();
         loop {
             if main.poll() {
@@ -243,17 +263,42 @@ impl Worker {
         if self.attention.searches() {
             self.end_search();
         }
-        if !self.attention.times() {
-            return self.run_task(token, RunToken::run);
+        if self.attention.seeks() {
+            self.look_for_stamp(&token);
+        }
+        let times = self.attention.times();
+        if times {
+            // What a poll wakes is as good a sample as the poll.
+            self.detour.stamp_next();
+            self.attention.set_times(self.shared.config.time_all_polls);
         }
         self.run_task(token, |token| {
-            let began = clock::now();
+            let began = times.then(clock::now);
             let again = token.run();
-            let took = clock::now().saturating_duration_since(began);
-            self.counters().poll_times.record(took.as_nanos() as u64);
+            if let Some(began) = began {
+                let took = clock::now().saturating_duration_since(began);
+                self.counters().poll_times.record(took.as_nanos() as u64);
+            }
+            if self.detour.stamps_all()
+                && let Some(token) = &again
+            {
+                token.stamp(self.shared.nanoseconds(clock::now()));
+            }
             again
         });
-        self.attention.set_times(self.shared.config.time_all_polls);
+    }
+
+    fn look_for_stamp(&self, token: &RunToken) {
+        let stamped = token.stamped();
+        if let Some(since) = stamped {
+            let now = self.shared.nanoseconds(clock::now());
+            self.counters().schedule_delays.record(now.saturating_sub(since));
+        }
+        let all = self.detour.stamps_all();
+        self.attention.looked(stamped.is_some() && !all);
+        if all {
+            self.attention.seek(1);
+        }
     }
 
     #[inline(always)]
@@ -271,7 +316,7 @@ impl Worker {
         self.pulse().begin_poll(token.place());
         budget::refill();
         let again = run(token);
-        self.to_deque.set(self.no_slot);
+        self.detour.reset();
         if self.pulse().is_stuck() {
             self.is_back();
         }
@@ -289,7 +334,20 @@ impl Worker {
         if self.pulse().is_stuck() {
             return self.push_to_others(token);
         }
-        if self.to_deque.get() {
+        if self.detour.is_needed() {
+            self.push_on_detour(token);
+        } else if let Some(displaced) = self.own.lifo_slot.replace(token) {
+            self.push_to_deque(displaced);
+        }
+    }
+
+    #[inline(never)]
+    fn push_on_detour(&self, token: RunToken) {
+        if self.detour.take_stamp() {
+            token.stamp(self.shared.nanoseconds(clock::now()));
+            self.attention.seek(SOUGHT);
+        }
+        if self.detour.leads_to_deque() {
             self.push_to_deque(token);
         } else if let Some(displaced) = self.own.lifo_slot.replace(token) {
             self.push_to_deque(displaced);
@@ -325,8 +383,9 @@ impl Worker {
         let due = self.pace.due(self.shared.injector.is_empty());
         if due.events {
             self.maintain();
-            // One of so many is a sample.
-            self.attention.set_times(true);
+            if self.turns.is_due() {
+                self.attention.set_times(true);
+            }
         }
         if due.injector { self.take_injected() } else { None }
     }
@@ -353,7 +412,13 @@ impl Worker {
         }
         let token = settle(|| self.shared.injector.steal_batch_and_pop(&self.queue))?;
         self.untold.set(Untold::Batch);
-        self.outside.took(1 + self.queue.len());
+        let taken = 1 + self.queue.len();
+        self.outside.took(taken);
+        // Ordering: Relaxed; at worst a sample is missed.
+        let stamped = self.shared.stamped_outside.load(PlainOrdering::Relaxed);
+        if self.seen_stamped.replace(stamped) != stamped {
+            self.attention.seek(taken as u32);
+        }
         Some(token)
     }
 
@@ -429,6 +494,7 @@ impl Worker {
             self.counters().steals.add(1);
             self.counters().stolen.add(taken as u64);
             self.appetite.took(taken);
+            self.attention.seek(taken as u32);
             self.untold.set(Untold::Batch);
             return Some(token);
         }
