@@ -25,6 +25,7 @@ pub(crate) mod contain;
 pub(crate) mod counted;
 pub(crate) mod counter;
 pub(crate) mod deque;
+pub(crate) mod owner;
 pub(crate) mod planted;
 #[cfg(feature = "time")]
 mod prefetch;

@@ -82,6 +82,10 @@ pub(crate) enum Step {
     SpawnerSeesTheCancelling,
     /// A child whose task has ended before its spawner says which task it is, is not listed (scopes).
     SpawnerSeesTheEnd,
+    /// Whoever polls a local set leaves its waker before it looks what others have queued (local set).
+    PollerLeavesItsWaker,
+    /// A local set that ends waits for the wakes that are under way (local set).
+    EndWaits,
     /// A handler publishes its trace (backtraces).
     #[cfg(feature = "stall-backtrace")]
     #[allow(dead_code, reason = "there are systems without backtraces")]

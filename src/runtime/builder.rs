@@ -5,9 +5,10 @@ use super::compat::{Compat, Wanted};
 use super::drain::Drain;
 use super::handle::{Handle, Inner, RuntimeFlavor};
 use super::threads::{DEFAULT_NAME, Look, Starter, Threads};
-use super::{Kind, Runtime};
+use super::{Kind, LocalOptions, LocalRuntime, Runtime};
 use crate::blocking::Pool;
 use crate::driver::Driver;
+use crate::primitives::owner::{Thread, this_thread};
 use crate::primitives::{Mutex, random};
 use crate::scheduler::{Config, Events, Hook, Shared, Stall, Tuning, Worker};
 use std::fmt;
@@ -446,6 +447,33 @@ impl Builder {
     /// name. Else what the system says when it refuses a poller (`EMFILE`, for example) or a thread; nothing is left
     /// running then.
     pub fn build(&mut self) -> io::Result<Runtime> {
+        self.build_for(None)
+    }
+
+    /// Builds a runtime that belongs to this thread.
+    ///
+    /// ```
+    /// use rt::runtime::{Builder, LocalOptions};
+    ///
+    /// let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    /// let task = runtime.spawn_local(async { std::rc::Rc::new(42) });
+    /// assert_eq!(*runtime.block_on(task).unwrap(), 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a [multi-thread](Self::new_multi_thread) runtime. Else as [`build`](Self::build).
+    pub fn build_local(&mut self, _options: LocalOptions) -> io::Result<LocalRuntime> {
+        if self.flavor != RuntimeFlavor::CurrentThread {
+            return Err(invalid(
+                "`build_local` needs a current-thread runtime: `Builder::new_current_thread`".to_owned(),
+            ));
+        }
+        self.build_for(Some(this_thread())).map(LocalRuntime::new_with)
+    }
+
+    fn build_for(&mut self, local: Option<Thread>) -> io::Result<Runtime> {
         let workers = match self.flavor {
             RuntimeFlavor::CurrentThread => 1,
             RuntimeFlavor::MultiThread => self.worker_count()?,
@@ -488,6 +516,7 @@ impl Builder {
             compat: Compat::default(),
             drain: Drain::new(),
             flavor: self.flavor,
+            local,
         });
         // Before the threads, which look for it when they begin.
         let compat = self.compat.start(&inner)?;

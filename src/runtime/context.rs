@@ -6,6 +6,7 @@
 use super::RuntimeFlavor;
 use super::compat::Entered;
 use super::handle::Inner;
+use crate::scheduler::local;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -54,11 +55,14 @@ pub struct EnterGuard<'a> {
     depth: usize,
     handle: PhantomData<(&'a super::Handle, *mut ())>,
     compat: Entered<'a>,
+    /// A `LocalRuntime` on its own thread hides the local set that the thread was in.
+    hidden: Option<local::Entered>,
 }
 
 pub(super) fn enter(inner: &Arc<Inner>) -> EnterGuard<'_> {
     let mut guard = enter_alone(inner.clone());
     guard.compat = inner.compat.enter();
+    guard.hidden = inner.is_local_here().then(local::hide);
     guard
 }
 
@@ -67,7 +71,14 @@ pub(super) fn enter_alone<'a>(inner: Arc<Inner>) -> EnterGuard<'a> {
     let entered = Arc::into_raw(inner);
     let depth = DEPTH.get() + 1;
     DEPTH.set(depth);
-    EnterGuard { entered, before: CURRENT.replace(entered), depth, handle: PhantomData, compat: Entered::default() }
+    EnterGuard {
+        entered,
+        before: CURRENT.replace(entered),
+        depth,
+        handle: PhantomData,
+        compat: Entered::default(),
+        hidden: None,
+    }
 }
 
 impl Drop for EnterGuard<'_> {

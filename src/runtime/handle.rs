@@ -10,7 +10,8 @@ use crate::blocking::Pool;
 use crate::driver::Driver;
 #[cfg(feature = "time")]
 use crate::primitives::clock::Time;
-use crate::scheduler::Shared;
+use crate::primitives::owner::{Thread, this_thread};
+use crate::scheduler::{Id, Shared};
 use crate::task::{JoinHandle, Meta};
 use std::fmt;
 use std::future::Future;
@@ -59,6 +60,8 @@ pub(crate) struct Inner {
     pub(super) compat: Compat,
     pub(super) drain: Drain,
     pub(super) flavor: RuntimeFlavor,
+    /// The thread of a `LocalRuntime`, the only one that ever runs its worker.
+    pub(super) local: Option<Thread>,
 }
 
 impl Inner {
@@ -68,6 +71,26 @@ impl Inner {
         R: Send + 'static,
     {
         self.blocking.spawn(closure, meta, &|body, end| self.start_thread(body, end).map(drop))
+    }
+
+    /// Whether this is a `LocalRuntime`, on its thread.
+    pub(super) fn is_local_here(&self) -> bool {
+        self.local.is_some_and(|owner| owner == this_thread())
+    }
+
+    /// # Panics
+    ///
+    /// If this is no `LocalRuntime`, or on another thread.
+    #[track_caller]
+    pub(super) fn spawn_local<F>(&self, future: F, meta: Meta) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        assert!(self.is_local_here(), "a future that is not `Send` stays on the thread of its runtime");
+        // SAFETY: a `LocalRuntime` is a current-thread runtime, whose scheduler has one worker, and that worker is reached only
+        // through the `LocalRuntime`, which does not leave this thread.
+        unsafe { self.scheduler.spawn_local(future, meta) }
     }
 
     /// What time it is for this runtime's timers; 0 if there are none.
@@ -230,6 +253,11 @@ impl Handle {
     /// Which kind of runtime this is.
     pub fn runtime_flavor(&self) -> RuntimeFlavor {
         self.inner.flavor
+    }
+
+    /// The runtime's identifier.
+    pub fn id(&self) -> Id {
+        self.inner.scheduler.id()
     }
 
     /// Numbers that say how the runtime is doing.

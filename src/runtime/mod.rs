@@ -31,16 +31,18 @@ mod context;
 mod drain;
 mod dump;
 mod handle;
+mod local;
 mod metrics;
 pub(crate) mod spawn;
 mod threads;
 
-pub use crate::scheduler::{Stall, StallCause, StallSite};
+pub use crate::scheduler::{Id, Stall, StallCause, StallSite};
 pub use builder::Builder;
 pub use context::EnterGuard;
 pub use drain::{Drained, DrainedTask, Draining, draining, is_draining};
 pub use dump::{Dump, TaskDump, TaskKind, TaskState, WaitReason};
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
+pub use local::{LocalOptions, LocalRuntime};
 pub use metrics::{Histogram, RuntimeMetrics, RuntimeSnapshot, WorkerSnapshot};
 
 use crate::driver::Driver;

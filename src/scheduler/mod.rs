@@ -10,8 +10,10 @@
 //! | `pulse` | what a worker shows of its polls, and whether it is stuck |
 //! | `monitor/` | looks after what waits behind stuck workers; how is in its README |
 //! | `sleep/` | who sleeps, who searches, whom to wake; the proof is in its README |
+//! | `local/` | futures that stay on their thread, in a small scheduler of their own |
 //! | `current` | which worker this thread is |
 //! | `counters` | statistics, written by their owner only |
+//! | `id` | which scheduler is which |
 //!
 //! A current-thread runtime is the same scheduler with one worker, which `block_on` drives.
 //!
@@ -24,7 +26,9 @@
 mod appetite;
 mod counters;
 mod current;
+mod id;
 mod lifo_slot;
+pub(crate) mod local;
 mod monitor;
 mod pulse;
 mod seats;
@@ -35,6 +39,8 @@ pub(crate) use counters::Counters;
 #[cfg(feature = "time")]
 pub(crate) use current::home;
 pub(crate) use current::{InMain, set_answers};
+pub use id::Id;
+pub use local::{LocalEnterGuard, LocalSet};
 pub(crate) use monitor::Tuning;
 pub use monitor::{Stall, StallCause, StallSite};
 pub(crate) use sleep::{Parker, Patience, Unpark};
@@ -107,6 +113,7 @@ pub(crate) struct Config {
 
 /// What all workers of one runtime share.
 pub(crate) struct Shared {
+    id: Id,
     injector: CachePadded<Injector<RunToken>>,
     seats: Seats,
     /// How many of them are of the pool, and not spares.
@@ -153,6 +160,7 @@ impl Shared {
         let spares = config.tuning.as_ref().map_or(0, |tuning| tuning.max_spares);
         let (seats, taken) = Seats::new(workers, spares);
         let shared = Arc::new(Shared {
+            id: Id::next(),
             injector: CachePadded::new(Injector::new()),
             seats,
             workers,
@@ -195,7 +203,33 @@ impl Shared {
         // SAFETY: tasks are in the registry until they are retired, and workers do not end before it is empty; each of
         // them, and whoever runs or drops one in their place, has a counted reference to `self`.
         let (token, handle) = unsafe { crate::task::new(future, meta, this) };
-        current::with(&**self, |worker| {
+        self.take_in(token);
+        handle
+    }
+
+    /// Spawns a task whose future need not be `Send`. As [`spawn`](Self::spawn) else.
+    ///
+    /// # Safety
+    ///
+    /// This scheduler has one worker, and only this thread ever runs it.
+    pub(crate) unsafe fn spawn_local<F>(self: &Arc<Self>, future: F, meta: Meta) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        // SAFETY: `Arc::as_ptr` never returns null.
+        let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
+        // SAFETY: as in `spawn`. Run tokens are run and dropped by workers, and by `take_in` below; all of that is this thread.
+        let (token, handle) = unsafe { crate::task::new_bound(future, meta, this) };
+        self.take_in(token);
+        handle
+    }
+
+    /// Registers a new task and queues it.
+    // Always: it is the rest of `spawn`.
+    #[inline(always)]
+    fn take_in(&self, token: RunToken) {
+        current::with(self, |worker| {
             let shard = worker.map_or_else(|| self.foreign_home(), Worker::home);
             match (self.registry.insert(shard, &token), worker) {
                 (true, Some(worker)) => worker.push(token),
@@ -203,7 +237,6 @@ impl Shared {
                 (false, _) => token.cancel(),
             }
         });
-        handle
     }
 
     /// The shard of a thread that is no worker.
@@ -358,6 +391,10 @@ impl Shared {
     pub(crate) fn running(&self) -> Vec<TaskRef> {
         let beats = self.seats.iter().filter_map(|remote| remote.pulse().beat());
         beats.filter_map(|beat| self.registry.find(beat.task)).collect()
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        self.id
     }
 
     /// Shows each task: what there is to see of it, when it was spawned, and whether it is being polled. Polls nobody, and waits for

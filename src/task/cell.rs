@@ -11,6 +11,13 @@
 //! returned `Ready`, after it panicked, or when it was cancelled. The memory outlives it because the task is not retired
 //! before it is complete.
 //!
+//! # Futures that stay on their thread
+//!
+//! A cell's type does not ask whether its future may go to other threads; [`new`] does. Of a task that is bound to a thread, others
+//! may have wakers, abort handles and, if its output is `Send`, the join handle, and may carry its run token to a queue of
+//! the owner's. That is all safe, because the future is touched only by who runs or drops a run token, and its output by
+//! who completes it, which is the same, or by the join handle. Whoever frees the cell finds neither there any more.
+//!
 //! # Panics
 //!
 //! A panic of the future is the task's result. A panic while a future or an output is dropped, or in a joiner's waker,
@@ -52,33 +59,24 @@ enum Stage<F: Future> {
 
 // SAFETY: the header is atomics and what is never written after the task was made. `scheduler` is a shared reference
 // to an `S`, which is `Sync`. The join slot and the stage are handed from thread to thread by the state word, which
-// gives each to one thread at a time with Release/Acquire between them; the future, its output and the waker are `Send`.
-unsafe impl<F, S> Send for Task<F, S>
-where
-    F: Future + Send,
-    F::Output: Send,
-    S: Schedule,
-{
-}
+// gives each to one thread at a time with Release/Acquire between them; the waker in the slot is `Send`. By `new`, the future
+// and its output are `Send` too, or do not leave their thread.
+unsafe impl<F: Future, S: Schedule> Send for Task<F, S> {}
 // SAFETY: as for `Send`.
-unsafe impl<F, S> Sync for Task<F, S>
-where
-    F: Future + Send,
-    F::Output: Send,
-    S: Schedule,
-{
-}
+unsafe impl<F: Future, S: Schedule> Sync for Task<F, S> {}
 
 /// Makes a task; its run token and its handle are the caller's to make.
 ///
 /// # Safety
 ///
-/// `scheduler` stays live until it has let go of this task.
+/// `scheduler` stays live until it has let go of this task. And either the future and its output are `Send`, or the task is
+/// bound to this thread: here alone are its run tokens run and dropped, and, if the output is not `Send`, its join handle used and
+/// dropped.
 #[inline]
 pub(super) unsafe fn new<F, S>(future: F, meta: Meta, scheduler: NonNull<S>) -> NonNull<Header>
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     let vtable = &VTable {
@@ -99,8 +97,8 @@ where
 
 impl<F, S> Task<F, S>
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     /// The cell behind a thin pointer.
@@ -151,8 +149,8 @@ where
 /// `header` is of a live cell of these types, and the caller holds its run token, which ends here.
 unsafe fn complete<F, S>(header: NonNull<Header>, output: Result<F::Output, Reason>)
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the task is not retired before the last use of this.
@@ -192,8 +190,8 @@ pub(crate) fn wake_contained(waker: Waker) {
 
 impl<F, S> Wake for Task<F, S>
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     fn wake(self: Arc<Self>) {
@@ -220,8 +218,8 @@ where
 /// is `Again`.
 unsafe fn run<F, S>(header: NonNull<Header>) -> Ran
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the run token keeps the cell alive until it is given up, and nothing below uses it after that.
@@ -278,8 +276,8 @@ where
 /// As for [`run`]; the token is always given up.
 unsafe fn cancel<F, S>(header: NonNull<Header>)
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the run token keeps the cell alive until it is given up.
@@ -298,8 +296,8 @@ where
 /// `header` is of a live cell of these types.
 unsafe fn wake_by_ref<F, S>(header: NonNull<Header>)
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the pointer came from `Arc::into_raw` of this type, and the caller keeps the cell alive.
@@ -315,8 +313,8 @@ where
 /// what `output` points to.
 unsafe fn poll_join<F, S>(header: NonNull<Header>, announced: &mut bool, cx: &mut Context<'_>, output: *mut ()) -> bool
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the caller keeps the cell alive.
@@ -344,8 +342,8 @@ where
 /// `header` is of a live cell of these types; the caller is its join handle, at its end, and has announced a waker.
 unsafe fn release_join<F, S>(header: NonNull<Header>)
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the caller keeps the cell alive.
@@ -359,8 +357,8 @@ where
 /// `header` is of a live cell of these types, of a complete task whose output is the caller's.
 unsafe fn drop_output<F, S>(header: NonNull<Header>)
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the caller keeps the cell alive.

@@ -124,8 +124,7 @@ impl Header {
 /// A counted reference to a task, whatever its future.
 pub(crate) struct TaskRef(NonNull<Header>);
 
-// SAFETY: a `TaskRef` is an `Arc<Task<F, S>>`, and `cell::new` demands a `Send` future and output, so that the cell is `Send`
-// and `Sync`.
+// SAFETY: a `TaskRef` is an `Arc<Task<F, S>>`, and the cell is `Send` and `Sync`.
 unsafe impl Send for TaskRef {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for TaskRef {}
@@ -190,8 +189,8 @@ impl fmt::Debug for TaskRef {
 #[must_use]
 pub(crate) struct RunToken(NonNull<Header>);
 
-// SAFETY: running a task moves its future to the running thread, and `cell::new` demands a future and an output that are
-// `Send`.
+// SAFETY: running a task moves its future to the running thread. By `cell::new` the future and its output are `Send`, or the
+// task's scheduler sees to it that the token, wherever it has been, is run and dropped on the task's own thread.
 unsafe impl Send for RunToken {}
 
 impl RunToken {
@@ -446,7 +445,7 @@ pub(super) struct HandleRef {
     taken: bool,
 }
 
-// SAFETY: it reaches a future and an output that `cell::new` demands to be `Send`, in a cell that is `Send` and `Sync`.
+// SAFETY: it reaches the output, in a cell that is `Send` and `Sync`; the `JoinHandle` around it is `Send` only if the output is.
 unsafe impl Send for HandleRef {}
 // SAFETY: as for `Send`; shared, it gives access to atomics only.
 unsafe impl Sync for HandleRef {}

@@ -11,6 +11,9 @@
 //! A task is an independent flow of control. It runs on some worker whenever it was woken, moves between workers at its
 //! await points, and ends with an output, a panic or a cancellation, each of which its [`JoinHandle`] reports.
 //!
+//! A future that is not `Send` runs on the thread that spawns it: in a [`LocalSet`], or on a
+//! [`LocalRuntime`](crate::runtime::LocalRuntime).
+//!
 //! A future never moves once it has been polled, and is dropped where it lies: in the task's one allocation.
 
 // Inside: one future and its life. This folder knows nothing of workers: it hands a runnable task to a `Schedule`.
@@ -40,7 +43,8 @@ pub use scope::{Cancelled, Failure, Scope, ScopeBuilder, ScopedJoinHandle, TrySc
 pub use yield_now::yield_now;
 
 // The ways to spawn need a runtime, and live with it.
-pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, spawn_blocking};
+pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, spawn_blocking, spawn_local};
+pub use crate::scheduler::{LocalEnterGuard, LocalSet};
 
 pub(crate) use cell::wake_contained;
 pub(crate) use header::{Ending, Look, Meta, RunToken, TaskRef};
@@ -90,7 +94,24 @@ where
     F::Output: Send + 'static,
     S: Schedule,
 {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise; the future and its output are `Send`.
+    unsafe { new_bound(future, meta, scheduler) }
+}
+
+/// Makes a task whose future need not be `Send`, and stays on this thread.
+///
+/// # Safety
+///
+/// As for [`new`]. Besides, if the future or its output is not `Send`, the task's run tokens are run and dropped on this thread
+/// only, wherever they were queued.
+#[inline]
+pub(crate) unsafe fn new_bound<F, S>(future: F, meta: Meta, scheduler: NonNull<S>) -> (RunToken, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    S: Schedule,
+{
+    // SAFETY: the caller's promise. The handle is made below, on this thread, which it leaves only if the output is `Send`.
     let header = unsafe { cell::new(future, meta, scheduler) };
     // SAFETY: a new task's run token is the spawner's.
     let token = unsafe { RunToken::new(header) };

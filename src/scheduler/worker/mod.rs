@@ -210,6 +210,11 @@ impl Worker {
         self.shared.registry.flush(&mut self.returns.borrow_mut());
     }
 
+    /// Looks at events before the next task: a poll that goes on now was in truth many.
+    pub(super) fn hurry_events(&self) {
+        self.pace.hurry_events();
+    }
+
     /// Runs tasks until `main` is done, or until the runtime has shut down.
     pub(crate) fn run(&self, main: &mut impl Main) {
         let _registered = self.shared.watch.as_ref().and_then(|watch| self.be_known(watch.tuning.backtraces));
@@ -226,7 +231,13 @@ impl Worker {
             if main.poll() {
                 break;
             }
-            match self.next().or_else(|| self.search(main)) {
+            let next = match self.next() {
+                // Its own future is all that there is to do.
+                None if main.is_woken() => continue,
+                None => self.search(main),
+                next => next,
+            };
+            match next {
                 Some(token) => self.poll(token),
                 None if self.shared.is_finished() => break,
                 None => self.park(main),
