@@ -24,6 +24,8 @@ pub(crate) mod contain;
 #[cfg(rt_count)]
 pub(crate) mod counted;
 pub(crate) mod deque;
+pub(crate) mod os_thread;
+mod patience;
 pub(crate) mod planted;
 #[cfg(feature = "time")]
 mod prefetch;
@@ -67,6 +69,7 @@ pub(crate) mod plain {
 }
 
 pub(crate) use crossbeam_utils::CachePadded;
+pub(crate) use patience::Patience;
 #[cfg(feature = "time")]
 pub(crate) use prefetch::prefetch;
 pub(crate) use std::thread;

@@ -458,6 +458,7 @@ impl Builder {
             compat: Compat::default(),
             flavor: self.flavor,
         });
+        inner.blocking.begin(Box::new(Starter(Arc::downgrade(&inner))));
         // Before the threads, which look for it when they begin.
         let compat = self.compat.start(&inner)?;
         let handle = Handle { inner };

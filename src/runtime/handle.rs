@@ -59,12 +59,13 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    pub(super) fn spawn_blocking<F, R>(self: &Arc<Self>, closure: F, meta: Meta) -> JoinHandle<R>
+    #[track_caller]
+    pub(super) fn spawn_blocking<F, R>(&self, closure: F, meta: Meta) -> JoinHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.blocking.spawn(closure, meta, &|body, end| self.start_thread(body, end).map(drop))
+        self.blocking.spawn(closure, meta)
     }
 }
 

@@ -31,13 +31,14 @@ mod seats;
 mod sleep;
 mod worker;
 
+pub(crate) use crate::primitives::Patience;
 pub(crate) use counters::Counters;
 #[cfg(feature = "time")]
 pub(crate) use current::home;
 pub(crate) use current::set_answers;
 pub(crate) use monitor::Tuning;
 pub use monitor::{Stall, StallCause, StallSite};
-pub(crate) use sleep::{Parker, Patience, Unpark};
+pub(crate) use sleep::{Parker, Unpark};
 pub(crate) use worker::{Blocking, Main, NoMain, Worker};
 
 use crate::primitives::atomic::{AtomicBool, Ordering};
@@ -48,7 +49,6 @@ use crate::task::{Ending, JoinHandle, Meta, Registry, Returns, RunToken, Schedul
 use monitor::Watch;
 use seats::Seats;
 use sleep::Sleep;
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -184,14 +184,7 @@ impl Shared {
     }
 
     fn foreign_shard(&self) -> usize {
-        thread_local! {
-            static SHARD: Cell<u32> = const { Cell::new(u32::MAX) };
-        }
-        if SHARD.get() == u32::MAX {
-            static NEXT: AtomicU64 = AtomicU64::new(0);
-            SHARD.set((NEXT.fetch_add(1, PlainOrdering::Relaxed) % FOREIGN_SHARDS as u64) as u32);
-        }
-        self.workers + SHARD.get() as usize
+        self.workers + Registry::shard_of_this_thread(FOREIGN_SHARDS)
     }
 
     fn push_from_outside(&self, token: RunToken) {

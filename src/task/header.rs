@@ -193,11 +193,6 @@ impl RunToken {
         Listed(self.0)
     }
 
-    /// A reference to the task.
-    pub(crate) fn task_ref(&self) -> TaskRef {
-        self.listed().task_ref()
-    }
-
     /// Runs the task once. Returns the token if the task was woken meanwhile: it belongs at the end of a queue.
     #[inline]
     pub(crate) fn run(self) -> Option<RunToken> {

@@ -23,6 +23,7 @@ use super::header::{Ending, Listed, RunToken, TaskRef};
 use super::id::Block;
 use crate::primitives::plain::{AtomicU64, Ordering};
 use crate::primitives::{CachePadded, Mutex, MutexGuard};
+use std::cell::Cell;
 
 /// All live tasks of one scheduler.
 #[derive(Debug)]
@@ -135,6 +136,28 @@ impl Registry {
             }
         }
         place == NOWHERE
+    }
+
+    /// Takes out a task that is about to complete, wherever it is at home. Takes that shard's lock.
+    pub(crate) fn remove(&self, task: &Ending) {
+        let place = task.place();
+        if place != NOWHERE {
+            let (shard, slot) = unpack(place);
+            self.shards[shard as usize].live.lock().remove(slot);
+        }
+    }
+
+    /// One of so many shards, for a thread that has none of its own.
+    pub(crate) fn shard_of_this_thread(shards: usize) -> usize {
+        thread_local! {
+            static NUMBER: Cell<u32> = const { Cell::new(u32::MAX) };
+        }
+        if NUMBER.get() == u32::MAX {
+            static NEXT: AtomicU64 = AtomicU64::new(0);
+            // Ordering: Relaxed; it only spreads.
+            NUMBER.set((NEXT.fetch_add(1, Ordering::Relaxed) % u64::from(u32::MAX)) as u32);
+        }
+        NUMBER.get() as usize % shards
     }
 
     /// Puts a complete task on its way home, which it reaches when `returns` is flushed.
