@@ -92,9 +92,18 @@ where
         decrement: decrement::<F, S>,
         free: free::<F, S>,
     };
-    let header = Header::new(vtable, meta);
-    let task = Task { header, scheduler, join_slot: JoinSlot::new(), stage: UnsafeCell::new(Stage::Future(future)) };
-    reuse::into_raw(task).cast()
+    let cell = reuse::allocate::<Task<F, S>>();
+    let task = cell.as_ptr();
+    // Field by field: a task that is put together first and then moved would move a large future twice.
+    // SAFETY: the cell is this function's alone, and large enough. All fields are written, and no drop is left out, because nothing
+    // was there before.
+    unsafe {
+        (&raw mut (*task).header).write(Header::new(vtable, meta));
+        (&raw mut (*task).scheduler).write(scheduler);
+        (&raw mut (*task).join_slot).write(JoinSlot::new());
+        (&raw mut (*task).stage).write(UnsafeCell::new(Stage::Future(future)));
+    }
+    cell.cast()
 }
 
 impl<F, S> Task<F, S>
@@ -376,7 +385,7 @@ unsafe fn free<F: Future, S: Schedule>(header: NonNull<Header>) {
     // SAFETY: a pointer to a task is one to its header; `from_raw` calls this only while the cell is alive and nobody else
     // refers to it.
     let drop_rest = |task: *mut Task<F, S>| unsafe { task.cast::<Header>().drop_in_place() };
-    // SAFETY: the pointer came from `reuse::into_raw` of this type, and the count is the caller's to give up.
+    // SAFETY: the pointer came from `reuse::allocate` of this type, and the count is the caller's to give up.
     unsafe { reuse::from_raw(header.cast::<Task<F, S>>(), drop_rest) };
 }
 
