@@ -34,7 +34,7 @@ mod thread;
 use crate::primitives::deque::{Injector, settle};
 use crate::primitives::plain::{AtomicU64, Ordering};
 use crate::primitives::{CachePadded, Mutex, clock, spin_loop};
-use crate::task::{Ending, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef};
+use crate::task::{Ending, JoinHandle, Meta, Registry, RunToken, Schedule, TaskHooks, TaskRef};
 use crew::{Called, Crew, Need};
 use growth::Growth;
 use std::fmt;
@@ -53,6 +53,8 @@ pub(crate) struct Pool {
     growth: Mutex<Growth>,
     registry: Registry,
     keep_alive: Duration,
+    hooks: TaskHooks,
+    on_panic: Option<OnPanic>,
     began: Instant,
     threads: OnceLock<Box<dyn Threads>>,
     quiet: Option<Quiet>,
@@ -63,6 +65,18 @@ pub(crate) trait Threads: Send + Sync + 'static {
     /// Starts a thread that calls the closure. Names, stacks and hooks are its own affair. It drops `end` when the thread has nothing
     /// more to do, or if there is none.
     fn start(&self, body: Box<dyn FnOnce() + Send>, end: Ended) -> io::Result<()>;
+}
+
+/// Called with a closure that has panicked.
+pub(crate) type OnPanic = Arc<dyn Fn(&TaskRef) + Send + Sync>;
+
+/// What the pool tells of its closures, and how many threads it has.
+pub(crate) struct Config {
+    pub(crate) max_threads: usize,
+    pub(crate) keep_alive: Duration,
+    pub(crate) on_quiet: Option<OnQuiet>,
+    pub(crate) hooks: TaskHooks,
+    pub(crate) on_panic: Option<OnPanic>,
 }
 
 /// Counts the closures that wait or run, for somebody who wants to know when there is none.
@@ -106,7 +120,8 @@ const SHARDS: usize = 8;
 const HESITATION: usize = 24;
 
 impl Pool {
-    pub(crate) fn new(max_threads: usize, keep_alive: Duration, on_quiet: Option<OnQuiet>) -> Arc<Self> {
+    pub(crate) fn new(config: Config) -> Arc<Self> {
+        let Config { max_threads, keep_alive, on_quiet, hooks, on_panic } = config;
         Arc::new(Pool {
             queue: CachePadded::new(Injector::new()),
             // Two, so that on one processor one that blocks does not hold up the next.
@@ -114,6 +129,8 @@ impl Pool {
             growth: Mutex::new(Growth::new()),
             registry: Registry::new(SHARDS),
             keep_alive,
+            hooks,
+            on_panic,
             began: clock::now(),
             threads: OnceLock::new(),
             quiet: on_quiet.map(|call| Quiet { open: CachePadded::new(AtomicU64::new(0)), call }),
@@ -150,6 +167,7 @@ impl Pool {
             // Ordering: Relaxed; whoever looks does so after this thread, or has to be told in another way that there is a closure.
             quiet.open.fetch_add(1, Ordering::Relaxed);
         }
+        self.hooks.spawned(&token);
         self.queue.push(token);
         let need = self.crew.submitted();
         if need != Need::Nothing
@@ -305,8 +323,15 @@ impl Schedule for Pool {
     }
 
     fn let_go(&self, task: &Ending) -> bool {
+        self.hooks.terminated(task);
         self.registry.remove(task);
         true
+    }
+
+    fn panicked(&self, task: &TaskRef) {
+        if let Some(on_panic) = &self.on_panic {
+            on_panic(task);
+        }
     }
 
     fn give_back(&self, _task: Ending) {

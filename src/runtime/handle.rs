@@ -2,6 +2,7 @@
 
 use super::compat::Compat;
 use super::context::{self, EnterGuard};
+use super::failure::Failure;
 use super::threads::Threads;
 use super::{RuntimeMetrics, block_on};
 use crate::blocking::Pool;
@@ -55,10 +56,18 @@ pub(crate) struct Inner {
     pub(super) blocking: Arc<Pool>,
     pub(super) threads: Threads,
     pub(super) compat: Compat,
+    /// Of a runtime that shuts down when a task panics.
+    pub(super) failure: Option<Arc<Failure>>,
     pub(super) flavor: RuntimeFlavor,
 }
 
 impl Inner {
+    /// Refuses further tasks and closures, and cancels those that are there. May be called again.
+    pub(super) fn begin_shutdown(&self) {
+        self.blocking.close();
+        self.scheduler.close();
+    }
+
     #[track_caller]
     pub(super) fn spawn_blocking<F, R>(&self, closure: F, meta: Meta) -> JoinHandle<R>
     where
@@ -193,7 +202,7 @@ impl Handle {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _blocking = block_on::begin(self);
-        block_on::on_this_thread(future)
+        block_on::on_this_thread(&self.inner, future)
     }
 
     /// Which kind of runtime this is.

@@ -25,14 +25,18 @@ mod builder;
 #[cfg_attr(not(feature = "tokio-compat"), path = "no_compat.rs")]
 mod compat;
 mod context;
+mod failure;
 mod handle;
 mod metrics;
 pub(crate) mod spawn;
+mod task_hooks;
 mod threads;
 
 pub use crate::scheduler::{Stall, StallCause, StallSite};
+pub use crate::task::hooks::TaskMeta;
 pub use builder::Builder;
 pub use context::EnterGuard;
+pub use failure::UnhandledPanic;
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
 pub use metrics::RuntimeMetrics;
 
@@ -119,8 +123,8 @@ impl Runtime {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _blocking = block_on::begin(&self.handle);
         match &self.kind {
-            Some(Kind::CurrentThread(core)) => block_on::as_worker(core, &self.handle.inner.scheduler, future),
-            _ => block_on::on_this_thread(future),
+            Some(Kind::CurrentThread(core)) => block_on::as_worker(core, &self.handle.inner, future),
+            _ => block_on::on_this_thread(&self.handle.inner, future),
         }
     }
 
@@ -155,8 +159,7 @@ impl Runtime {
             return;
         };
         let inner = &self.handle.inner;
-        inner.blocking.close();
-        inner.scheduler.close();
+        inner.begin_shutdown();
         let threads = match kind {
             Kind::CurrentThread(core) => {
                 // Nobody can be in `block_on`, which borrows the runtime: the worker is here.

@@ -45,7 +45,7 @@ use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::primitives::deque::Injector;
 use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
 use crate::primitives::{CachePadded, spin_loop};
-use crate::task::{Ending, JoinHandle, Meta, Registry, Returns, RunToken, Schedule, TaskRef};
+use crate::task::{Ending, JoinHandle, Meta, Registry, Returns, RunToken, Schedule, TaskHooks, TaskRef};
 use monitor::Watch;
 use seats::Seats;
 use sleep::Sleep;
@@ -83,6 +83,9 @@ pub(crate) trait Threads: Send + Sync + 'static {
 /// A callback of the user's.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
+/// Called with a task that has panicked.
+pub(crate) type OnPanic = Arc<dyn Fn(&TaskRef) + Send + Sync>;
+
 /// How workers behave.
 pub(crate) struct Config {
     /// Events are looked at after so many polls.
@@ -93,6 +96,9 @@ pub(crate) struct Config {
     pub(crate) lifo_slot: bool,
     pub(crate) on_park: Option<Hook>,
     pub(crate) on_unpark: Option<Hook>,
+    pub(crate) hooks: TaskHooks,
+    /// Called when a task has panicked.
+    pub(crate) on_panic: Option<OnPanic>,
     /// Where the workers' random numbers begin.
     pub(crate) seed: u64,
     /// How the pool is protected from polls that take too long. `None` for a single worker without threads to help it.
@@ -174,10 +180,13 @@ impl Shared {
         let (token, handle) = unsafe { crate::task::new(future, meta, this) };
         current::with(&**self, |worker| {
             let shard = worker.map_or_else(|| self.foreign_shard(), Worker::home);
-            match (self.registry.insert(shard, &token), worker) {
-                (true, Some(worker)) => worker.push(token),
-                (true, None) => self.push_from_outside(token),
-                (false, _) => token.cancel(),
+            if !self.registry.insert(shard, &token) {
+                return token.cancel();
+            }
+            self.config.hooks.spawned(&token);
+            match worker {
+                Some(worker) => worker.push(token),
+                None => self.push_from_outside(token),
             }
         });
         handle
@@ -369,6 +378,7 @@ impl Schedule for Shared {
 
     #[inline]
     fn let_go(&self, task: &Ending) -> bool {
+        self.config.hooks.terminated(task);
         current::with(self, |worker| match worker {
             Some(worker) => {
                 worker.task_ended();
@@ -379,6 +389,12 @@ impl Schedule for Shared {
                 self.registry.let_go(None, task)
             }
         })
+    }
+
+    fn panicked(&self, task: &TaskRef) {
+        if let Some(on_panic) = &self.config.on_panic {
+            on_panic(task);
+        }
     }
 
     fn give_back(&self, task: Ending) {

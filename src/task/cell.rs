@@ -17,7 +17,7 @@
 //! is contained: the panic hook has reported it, nobody is waiting for it, and the runtime goes on.
 
 use super::error::Reason;
-use super::header::{Ending, Header, Meta, Ran, RunToken, VTable};
+use super::header::{Ending, Header, Meta, Ran, RunToken, TaskRef, VTable};
 use super::join_slot::JoinSlot;
 use super::state::{Pending, Start, Wake as Woken};
 use super::{JoinError, Schedule, reuse};
@@ -272,12 +272,36 @@ where
         (None, Err(payload)) => {
             // SAFETY: the token is the caller's.
             contain(|| unsafe { task.drop_stage() });
+            // SAFETY: the task is in its registry, so the cell and the scheduler are live.
+            unsafe { report_panic::<F, S>(header) };
             Err(Reason::panic(payload))
         }
     };
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, output) };
     Ran::Done
+}
+
+/// Tells the scheduler that the future has panicked.
+///
+/// # Safety
+///
+/// `header` is of a live cell of these types, of a task that is in its registry.
+#[cold]
+unsafe fn report_panic<F, S>(header: NonNull<Header>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    S: Schedule,
+{
+    // SAFETY: the caller keeps the cell alive.
+    let task = unsafe { Task::<F, S>::of(header) };
+    // SAFETY: as above.
+    unsafe { increment::<F, S>(header) };
+    // SAFETY: that reference is the new value's.
+    let reference = unsafe { TaskRef::new(header) };
+    // SAFETY: the task is in its registry, so its scheduler is live.
+    unsafe { task.scheduler.as_ref() }.panicked(&reference);
 }
 
 /// # Safety

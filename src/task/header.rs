@@ -193,6 +193,11 @@ impl RunToken {
         Listed(self.0)
     }
 
+    /// A reference to the task.
+    pub(crate) fn task_ref(&self) -> TaskRef {
+        self.listed().task_ref()
+    }
+
     /// Runs the task once. Returns the token if the task was woken meanwhile: it belongs at the end of a queue.
     #[inline]
     pub(crate) fn run(self) -> Option<RunToken> {
@@ -323,6 +328,11 @@ impl Ending {
     pub(super) fn place(&self) -> u64 {
         // Ordering: Relaxed; written before the task was shared.
         self.header().place.load(Ordering::Relaxed)
+    }
+
+    /// A reference to the task.
+    pub(super) fn task_ref(&self) -> TaskRef {
+        Listed(self.0).task_ref()
     }
 
     /// Links this task before `next` on a return list. Its own place is with whoever calls this now.

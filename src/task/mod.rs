@@ -20,6 +20,7 @@ pub(crate) mod budget;
 mod cell;
 mod error;
 mod header;
+pub(crate) mod hooks;
 mod id;
 mod join;
 mod join_slot;
@@ -30,6 +31,7 @@ mod yield_now;
 
 pub use abort::AbortHandle;
 pub use error::JoinError;
+pub(crate) use hooks::TaskHooks;
 pub use id::Id;
 pub use join::JoinHandle;
 pub use yield_now::yield_now;
@@ -61,6 +63,9 @@ pub(crate) trait Schedule: Send + Sync + Sized + 'static {
 
     /// Takes a task that is about to complete out of the registry, or returns false if that is for another thread to do.
     fn let_go(&self, task: &Ending) -> bool;
+
+    /// The future of a task has panicked; the task is about to complete.
+    fn panicked(&self, task: &TaskRef);
 
     /// Gives a complete task back to the registry. Called once for each task for which `let_go` was false.
     fn give_back(&self, task: Ending);

@@ -78,6 +78,13 @@ const LONG: u64 = 64;
 /// The place of a task that was refused.
 const NOWHERE: u64 = 0;
 
+impl Ending {
+    /// Whether the registry took the task in.
+    pub(super) fn was_taken_in(&self) -> bool {
+        self.place() != NOWHERE
+    }
+}
+
 /// The place in a shard that comes first.
 #[inline]
 fn first_place(shard: usize) -> u64 {

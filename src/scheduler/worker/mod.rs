@@ -32,6 +32,7 @@ use crate::primitives::atomic::{Ordering, fence};
 use crate::primitives::backtrace::{Registered, register_this_thread};
 use crate::primitives::deque::{self, settle};
 use crate::primitives::random;
+use crate::task::hooks::{Plainly, Run};
 use crate::task::{Ending, Returns, RunToken, budget, trim_memory};
 use pace::Pace;
 use std::cell::{Cell, RefCell};
@@ -188,6 +189,13 @@ impl Worker {
 
     /// Runs tasks until `main` is done, or until the runtime has shut down.
     pub(crate) fn run(&self, main: &mut impl Main) {
+        // Decided here, once. With hooks the loop is compiled for all kinds of `Main` together.
+        let hooks = &self.shared.config.hooks;
+        if hooks.see_polls() { self.run_by::<dyn Main, _>(main, hooks) } else { self.run_by(main, &Plainly) }
+    }
+
+    #[inline]
+    fn run_by<M: Main + ?Sized, R: Run>(&self, main: &mut M, runs: &R) {
         let _registered = self.shared.watch.as_ref().and_then(|watch| self.be_known(watch.tuning.backtraces));
         let _entered = current::enter(self);
         let _budget = budget::scope();
@@ -198,7 +206,7 @@ impl Worker {
                 break;
             }
             match self.next().or_else(|| self.search(main)) {
-                Some(token) => self.poll(token),
+                Some(token) => self.poll(token, runs),
                 None if self.shared.is_finished() => break,
                 None => self.park(main),
             }
@@ -216,7 +224,7 @@ impl Worker {
     /// Step 5.
     // Always: the loop is compiled for each kind of `Main`, and out of line this costs 15 instructions more at every poll.
     #[inline(always)]
-    fn poll(&self, token: RunToken) {
+    fn poll(&self, token: RunToken, runs: &impl Run) {
         if self.searching.get() {
             self.end_search();
         }
@@ -232,7 +240,7 @@ impl Worker {
         }
         self.pulse().begin_poll(token.place());
         budget::refill();
-        let again = token.run();
+        let again = runs.run(token);
         self.to_deque.set(self.no_slot);
         if self.pulse().is_stuck() {
             self.is_back();
@@ -318,7 +326,7 @@ impl Worker {
     }
 
     /// Step 3.
-    fn search(&self, main: &impl Main) -> Option<RunToken> {
+    fn search(&self, main: &(impl Main + ?Sized)) -> Option<RunToken> {
         self.pulse().end_polls();
         self.send_home();
         self.appetite.ran_dry();
@@ -410,7 +418,7 @@ impl Worker {
     }
 
     /// "Going to sleep" in `sleep/README.md`.
-    fn park(&self, main: &impl Main) {
+    fn park(&self, main: &(impl Main + ?Sized)) {
         self.shared.registry.collect(self.home());
         trim_memory();
         let was_searching = self.searching.replace(false);
