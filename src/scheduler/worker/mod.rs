@@ -189,12 +189,18 @@ impl Worker {
 
     /// Runs tasks until `main` is done, or until the runtime has shut down.
     pub(crate) fn run(&self, main: &mut impl Main) {
-        // Decided here, once. With hooks the loop is compiled for all kinds of `Main` together.
-        let hooks = &self.shared.config.hooks;
-        if hooks.see_polls() { self.run_by::<dyn Main, _>(main, hooks) } else { self.run_by(main, &Plainly) }
+        // Decided here, once.
+        if self.shared.config.hooks.see_polls() { self.run_with_hooks(main) } else { self.run_by(main, &Plainly) }
     }
 
-    #[inline]
+    /// The loop with hooks, compiled once for all kinds of `Main`.
+    #[cold]
+    #[inline(never)]
+    fn run_with_hooks(&self, main: &mut dyn Main) {
+        self.run_by(main, &self.shared.config.hooks);
+    }
+
+    #[inline(always)]
     fn run_by<M: Main + ?Sized, R: Run>(&self, main: &mut M, runs: &R) {
         let _registered = self.shared.watch.as_ref().and_then(|watch| self.be_known(watch.tuning.backtraces));
         let _entered = current::enter(self);
