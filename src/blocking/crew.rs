@@ -77,6 +77,8 @@ pub(super) enum Call {
     Duty(Duty),
     /// It counts no more as a thread that takes closures.
     Errand(Errand),
+    /// To take a closure, beside somebody on duty.
+    Help,
     /// To see that the pool is closed.
     Closed,
 }
@@ -336,6 +338,18 @@ impl Crew {
             self.word.fetch_and(!duty.bit(), Ordering::AcqRel);
         }
         Called::Done
+    }
+
+    /// Calls up to so many sleepers, beside whoever is on duty. They are busy from now on.
+    pub(super) fn call_help(&self, wanted: usize) {
+        let helpers = {
+            let mut roster = self.roster.lock();
+            let stay = roster.sleepers.len().saturating_sub(wanted);
+            let helpers = roster.sleepers.split_off(stay);
+            self.word.fetch_sub(helpers.len() as u64 * IDLE, Ordering::AcqRel);
+            helpers
+        };
+        helpers.iter().for_each(|seat| seat.leave(Call::Help));
     }
 
     /// The system refuses the thread that was to have this duty. True: there is none, so that the queue has to be emptied.
@@ -652,6 +666,21 @@ mod tests {
         assert_eq!(crew.sleep(&seats[0], Some(Duty::Search), || true), Slept::Again);
         assert_eq!((crew.idle(), crew.threads()), (0, 1));
         assert!(crew.try_search(), "the duty was given up");
+    }
+
+    #[test]
+    fn helpers_are_as_many_as_are_wanted_or_as_sleep() {
+        let (crew, seats) = busy(4, 4, 3);
+        for seat in &seats {
+            assert_eq!(crew.sleep(seat, None, || false), Slept::Listed);
+        }
+        crew.call_help(2);
+        let called = |seat: &Arc<Seat>| matches!(seat.call.lock().take(), Some(Call::Help));
+        assert_eq!(seats.iter().map(called).collect::<Vec<_>>(), [false, true, true]);
+        assert_eq!(crew.idle(), 1);
+        crew.call_help(8);
+        assert!(called(&seats[0]));
+        assert_eq!((crew.idle(), crew.threads()), (0, 3));
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //!   No thread more; the next look is later.
 //! - Fewer, because at least half of the busy threads compute: one more would only take a processor from another. None, unless there
 //!   has been none for [`COMPUTING`], because a closure that seems to compute may in truth spin until another has begun.
-//! - Fewer, because they block: the watcher takes a closure itself, and the next watcher another one at once, until some closure ends.
+//! - Fewer, because they block: the watcher takes a closure itself, and the next watcher another one at once, until some closure ends. In
+//!   such a rush each watcher also wakes threads that are there, twice as many as the one before it.
 //!
 //! So a closure at the head of the queue waits for [`LONGEST`] if the others block, for [`COMPUTING`] if they compute, and then begins, as long
 //! as fewer than the greatest number of threads are busy. What waits behind it has as many such times to wait as it has predecessors,
@@ -28,6 +29,10 @@ pub(super) const COMPUTING: Duration = Duration::from_millis(20);
 /// block begin later; more, and a rush goes on although what began in it computes.
 const TRUSTED: Duration = Duration::from_micros(500);
 
+/// Threads that one watcher adds in a rush. Half as many, and hundreds of closures that block begin twice as late; more are woken in vain when the
+/// closures behind those that block are short.
+const MOST: usize = 16;
+
 /// See the module's page. One for each pool, used by the watcher.
 #[derive(Debug)]
 pub(super) struct Growth {
@@ -35,8 +40,8 @@ pub(super) struct Growth {
     done: u64,
     since: Option<Instant>,
     interval: Duration,
-    /// The last verdict was to grow because the others block.
-    is_rush: bool,
+    /// The last verdict was to grow because the others block. Then this is by how many.
+    rush: usize,
     last: Option<Instant>,
     /// When the busy threads were last found to block.
     blocked: Option<Instant>,
@@ -54,24 +59,25 @@ pub(super) struct View {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Take a closure.
-    Grow,
+    /// Take a closure, and wake so many that sleep to do so too.
+    Grow { helpers: usize },
     /// Look again then.
     Wait(Instant),
 }
 
 impl Growth {
     pub(super) fn new() -> Self {
-        Growth { done: 0, since: None, interval: SHORTEST, is_rush: false, last: None, blocked: None }
+        Growth { done: 0, since: None, interval: SHORTEST, rush: 0, last: None, blocked: None }
     }
 
     /// A watcher begins. `compute` tells whether at least half of the busy threads do.
     pub(super) fn begin(&mut self, view: View, compute: impl FnOnce() -> bool) -> Verdict {
-        if self.is_rush && self.done == view.done && !self.compute(view.now, compute) {
+        if self.rush > 0 && self.done == view.done && !self.compute(view.now, compute) {
             self.last = Some(view.now);
-            return Verdict::Grow;
+            self.rush = MOST.min(2 * self.rush);
+            return Verdict::Grow { helpers: self.rush - 1 };
         }
-        self.is_rush = false;
+        self.rush = 0;
         self.interval = SHORTEST;
         self.wait(view)
     }
@@ -104,10 +110,10 @@ impl Growth {
             self.interval = LONGEST;
             return self.wait(view);
         }
-        self.is_rush = !computes;
+        self.rush = usize::from(!computes);
         self.done = view.done;
         self.last = Some(view.now);
-        Verdict::Grow
+        Verdict::Grow { helpers: 0 }
     }
 
     fn wait(&mut self, view: View) -> Verdict {
@@ -164,11 +170,16 @@ mod tests {
     fn closures_that_block_get_threads_one_after_the_other_until_one_ends() {
         let mut watched = Watched::new();
         assert!(matches!(watched.begin(Duration::ZERO, 2, 5, false), Verdict::Wait(_)));
-        assert_eq!(watched.look(SHORTEST, 2, 6, false), Verdict::Grow);
-        assert_eq!(watched.begin(SHORTEST, 3, 6, false), Verdict::Grow);
-        assert_eq!(watched.begin(SHORTEST, 4, 6, false), Verdict::Grow);
+        assert_eq!(watched.look(SHORTEST, 2, 6, false), Verdict::Grow { helpers: 0 });
+        for helpers in [1, 3, 7, 15, 15] {
+            assert_eq!(watched.begin(SHORTEST, 3, 6, false), Verdict::Grow { helpers });
+        }
         assert_eq!(watched.begin(SHORTEST, 5, 7, false), Verdict::Wait(watched.start + 2 * SHORTEST));
-        assert_eq!(watched.look(2 * SHORTEST, 5, 11, false), Verdict::Grow, "fewer than one for each thread");
+        assert_eq!(
+            watched.look(2 * SHORTEST, 5, 11, false),
+            Verdict::Grow { helpers: 0 },
+            "fewer than one for each thread"
+        );
     }
 
     #[test]
@@ -182,13 +193,13 @@ mod tests {
     fn closures_that_compute_get_a_thread_now_and_then() {
         let mut watched = Watched::new();
         assert!(matches!(watched.begin(Duration::ZERO, 2, 0, true), Verdict::Wait(_)));
-        assert_eq!(watched.look(SHORTEST, 2, 0, true), Verdict::Grow, "there has been none");
+        assert_eq!(watched.look(SHORTEST, 2, 0, true), Verdict::Grow { helpers: 0 }, "there has been none");
         let mut grown = 0;
         let mut now = SHORTEST;
         assert!(matches!(watched.begin(now, 3, 0, true), Verdict::Wait(_)), "no rush");
         while now < SHORTEST + 2 * COMPUTING {
             now += LONGEST;
-            grown += u64::from(watched.look(now, 3 + grown, 0, true) == Verdict::Grow);
+            grown += u64::from(watched.look(now, 3 + grown, 0, true) == Verdict::Grow { helpers: 0 });
         }
         assert_eq!(grown, 2);
     }

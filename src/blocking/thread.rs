@@ -20,7 +20,8 @@ const SAMPLE: usize = 4;
 enum Woken {
     /// With a duty, or to see that the pool is closed.
     Called(Option<Duty>),
-    /// It has seen a closure before it slept. If it was on duty until then, submitters may have relied on that.
+    /// To take a closure that it has seen before it slept, or was called for beside others. If it was on duty until then, submitters may have
+    /// relied on that.
     Again,
     Errand(Errand),
     /// The keep-alive time is over.
@@ -97,6 +98,7 @@ impl Pool {
         });
         match call {
             Some(Call::Duty(duty)) => Woken::Called(Some(duty)),
+            Some(Call::Help) => Woken::Again,
             Some(Call::Closed) => Woken::Called(None),
             Some(Call::Errand(errand)) => Woken::Errand(errand),
             None => Woken::Retired,
@@ -111,8 +113,14 @@ impl Pool {
             if self.queue.is_empty() || self.crew.is_closed() || self.crew.is_short() {
                 return watching;
             }
-            let Verdict::Wait(until) = self.verdict(is_first) else {
-                return watching;
+            let until = match self.verdict(is_first) {
+                Verdict::Wait(until) => until,
+                Verdict::Grow { helpers } => {
+                    if helpers > 0 {
+                        self.crew.call_help(helpers.min(self.queue.len().saturating_sub(1)));
+                    }
+                    return watching;
+                }
             };
             is_first = false;
             if !self.crew.sit_down(seat) {
@@ -125,8 +133,8 @@ impl Pool {
             match call {
                 None => {}
                 Some(Call::Duty(duty)) => return Some(duty),
-                // It waits in no list of sleepers, so it is not sent on errands.
-                Some(Call::Closed | Call::Errand(_)) => return None,
+                // It waits in no list of sleepers, so it is neither sent on errands nor called for help.
+                Some(Call::Closed | Call::Errand(_) | Call::Help) => return None,
             }
         }
     }
