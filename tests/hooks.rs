@@ -11,6 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Gate, SOON, eventually, within};
 
+/// What a hook is told of a task.
+type Note = (Id, u32, Option<String>, String);
+
 /// What has been seen of each task, in order.
 #[derive(Clone, Default)]
 struct Diary(Arc<Mutex<HashMap<Id, Vec<&'static str>>>>);
@@ -56,15 +59,18 @@ fn eventually_is(diary: &Diary, id: Id, expected: &[&str]) {
 #[test]
 fn each_poll_of_a_task_is_between_two_hooks_and_its_life_too() {
     on_each_flavor(|runtime, diary| {
-        let spawned = runtime.spawn(async {
+        let outer = runtime.spawn(async {
             yield_now().await;
-            task::spawn(yield_now())
+            task::spawn(yield_now()).id()
         });
-        let outer = spawned.id();
-        let inner = runtime.block_on(spawned).unwrap();
-        let id = inner.id();
-        runtime.block_on(inner).unwrap();
-        for id in [outer, id] {
+        let id = outer.id();
+        for id in [id, runtime.block_on(outer).unwrap()] {
+            // The inner one needs somebody who drives it.
+            runtime.block_on(async {
+                while diary.of(id).last() != Some(&"after") || diary.of(id).len() < 6 {
+                    yield_now().await;
+                }
+            });
             eventually_is(diary, id, &["spawn", "before", "after", "before", "terminate", "after"]);
         }
     });
@@ -92,7 +98,7 @@ fn who_has_joined_a_task_knows_that_its_end_has_been_told() {
 #[test]
 fn a_hook_is_told_id_place_and_name() {
     within(SOON, || {
-        let seen: Arc<Mutex<Vec<(Id, u32, Option<String>, String)>>> = Arc::default();
+        let seen: Arc<Mutex<Vec<Note>>> = Arc::default();
         let notes = Arc::clone(&seen);
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)

@@ -220,7 +220,10 @@ impl Builder {
         self
     }
 
-    /// How many threads [`spawn_blocking`](crate::task::spawn_blocking) may use at a time, besides the workers. Default: 512.
+    /// How many threads [`spawn_blocking`](crate::task::spawn_blocking) may use at a time, besides the workers. Default: 512. More than 16 million
+    /// are taken for that.
+    ///
+    /// The pool has so many only if so many closures block at a time. Closures that wait for others to run, when as many as this do, wait for ever.
     ///
     /// # Panics
     ///
