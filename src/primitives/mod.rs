@@ -25,7 +25,9 @@ pub(crate) mod contain;
 pub(crate) mod counted;
 pub(crate) mod counter;
 pub(crate) mod deque;
+pub(crate) mod os_thread;
 pub(crate) mod owner;
+mod patience;
 pub(crate) mod planted;
 #[cfg(feature = "time")]
 mod prefetch;
@@ -70,6 +72,7 @@ pub(crate) mod plain {
 }
 
 pub(crate) use crossbeam_utils::CachePadded;
+pub(crate) use patience::Patience;
 #[cfg(feature = "time")]
 pub(crate) use prefetch::prefetch;
 pub(crate) use std::thread;

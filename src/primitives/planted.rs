@@ -36,6 +36,14 @@ pub(crate) enum Step {
     ParkerLooksAgain,
     /// The last searcher to leave with work looks for more (parking).
     LastSearcherLooks,
+    /// Whoever submits a closure fences between its push and its look at who is on duty (blocking pool).
+    SubmitterFences,
+    /// A thread of the pool fences between entering the sleepers and its last look at the queue (blocking pool).
+    IdlerFences,
+    /// A thread of the pool looks at the queue once more after it entered the sleepers (blocking pool).
+    IdlerLooksAgain,
+    /// A thread on duty that takes a closure looks whether more wait (blocking pool).
+    TakerLooksForMore,
     /// A notification that meets a running thread is kept for its next park (parker).
     NotificationIsSticky,
     /// Whoever arms a timer fences between publishing it and its look at the waiting thread (timers).

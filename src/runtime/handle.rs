@@ -4,6 +4,7 @@ use super::compat::Compat;
 use super::context::{self, EnterGuard};
 use super::drain::Drain;
 use super::dump::Dump;
+use super::failure::Failure;
 use super::threads::Threads;
 use super::{RuntimeMetrics, block_on};
 use crate::blocking::Pool;
@@ -59,18 +60,28 @@ pub(crate) struct Inner {
     pub(super) threads: Threads,
     pub(super) compat: Compat,
     pub(super) drain: Drain,
+    /// Of a runtime that shuts down when a task panics.
+    pub(super) failure: Option<Arc<Failure>>,
     pub(super) flavor: RuntimeFlavor,
     /// The thread of a `LocalRuntime`, the only one that ever runs its worker.
     pub(super) local: Option<Thread>,
 }
 
 impl Inner {
-    pub(super) fn spawn_blocking<F, R>(self: &Arc<Self>, closure: F, meta: Meta) -> JoinHandle<R>
+    /// Refuses further tasks and closures, and cancels those that are there. May be called again.
+    pub(super) fn begin_shutdown(&self) {
+        self.blocking.close();
+        self.scheduler.close();
+        self.drain.tell();
+    }
+
+    #[track_caller]
+    pub(super) fn spawn_blocking<F, R>(&self, closure: F, meta: Meta) -> JoinHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.blocking.spawn(closure, meta, &|body, end| self.start_thread(body, end).map(drop))
+        self.blocking.spawn(closure, meta)
     }
 
     /// Whether this is a `LocalRuntime`, on its thread.
@@ -247,7 +258,7 @@ impl Handle {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _blocking = block_on::begin(self);
-        block_on::on_this_thread(future)
+        block_on::on_this_thread(&self.inner, future)
     }
 
     /// Which kind of runtime this is.

@@ -30,17 +30,21 @@ mod compat;
 mod context;
 mod drain;
 mod dump;
+mod failure;
 mod handle;
 mod local;
 mod metrics;
 pub(crate) mod spawn;
+mod task_hooks;
 mod threads;
 
 pub use crate::scheduler::{Id, Stall, StallCause, StallSite};
+pub use crate::task::hooks::TaskMeta;
 pub use builder::Builder;
 pub use context::EnterGuard;
 pub use drain::{Drained, DrainedTask, Draining, draining, is_draining};
 pub use dump::{Dump, TaskDump, TaskKind, TaskState, WaitReason};
+pub use failure::UnhandledPanic;
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
 pub use local::{LocalOptions, LocalRuntime};
 pub use metrics::{Histogram, RuntimeMetrics, RuntimeSnapshot, WorkerSnapshot};
@@ -128,8 +132,8 @@ impl Runtime {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _blocking = block_on::begin(&self.handle);
         match &self.kind {
-            Some(Kind::CurrentThread(core)) => block_on::as_worker(core, &self.handle.inner.scheduler, future),
-            _ => block_on::on_this_thread(future),
+            Some(Kind::CurrentThread(core)) => block_on::as_worker(core, &self.handle.inner, future),
+            _ => block_on::on_this_thread(&self.handle.inner, future),
         }
     }
 
@@ -169,9 +173,7 @@ impl Runtime {
             return;
         };
         let inner = &self.handle.inner;
-        inner.blocking.close();
-        inner.scheduler.close();
-        inner.drain.tell();
+        inner.begin_shutdown();
         let threads = match kind {
             Kind::CurrentThread(core) => {
                 // Nobody can be in `block_on`, which borrows the runtime: the worker is here.

@@ -2,6 +2,7 @@
 
 use super::context;
 use super::handle::Inner;
+use crate::blocking;
 use crate::primitives::contain::contain;
 use crate::primitives::{Condvar, Mutex, thread};
 use crate::scheduler::{self, Hook, NoMain, Worker, call};
@@ -140,12 +141,18 @@ impl Drop for MonitorEnd {
     }
 }
 
-/// Gives the scheduler its threads. Does not keep the runtime, because the scheduler has it, and the runtime has the scheduler.
+/// Gives the scheduler and the blocking pool their threads. Does not keep the runtime, because these have it, and the runtime has them.
 pub(super) struct Starter(pub(super) Weak<Inner>);
 
 impl Starter {
     fn inner(&self) -> io::Result<Arc<Inner>> {
         self.0.upgrade().ok_or_else(|| io::Error::other("the runtime is gone"))
+    }
+}
+
+impl blocking::Threads for Starter {
+    fn start(&self, body: Box<dyn FnOnce() + Send>, end: blocking::Ended) -> io::Result<()> {
+        self.inner()?.start_thread(body, end).map(drop)
     }
 }
 
@@ -166,7 +173,7 @@ impl scheduler::Threads for Starter {
             drop(is_async);
             drop(end);
         };
-        inner.blocking.lend(Box::new(errand), &|body, end| inner.start_thread(body, end).map(drop))
+        inner.blocking.lend(Box::new(errand))
     }
 
     fn start_monitor(&self, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {

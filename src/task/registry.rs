@@ -26,6 +26,7 @@ use super::places::Places;
 use crate::primitives::clock::Tick;
 use crate::primitives::plain::{AtomicU64, Ordering};
 use crate::primitives::{CachePadded, Mutex, MutexGuard};
+use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -104,6 +105,13 @@ const AT_A_TIME: usize = 256;
 /// The place of a task that was refused.
 const NOWHERE: u64 = 0;
 
+impl Ending {
+    /// Whether the registry took the task in.
+    pub(super) fn was_taken_in(&self) -> bool {
+        self.place() != NOWHERE
+    }
+}
+
 /// The place in a shard that comes first.
 #[inline]
 fn first_place(shard: usize) -> u64 {
@@ -153,6 +161,28 @@ impl Registry {
             }
         }
         place == NOWHERE
+    }
+
+    /// Takes out a task that is about to complete, wherever it is at home. Takes that shard's lock.
+    pub(crate) fn remove(&self, task: &Ending) {
+        let place = task.place();
+        if place != NOWHERE {
+            let (shard, slot) = unpack(place);
+            self.shards[shard as usize].live.lock().places.remove(slot);
+        }
+    }
+
+    /// One of so many shards, for a thread that has none of its own.
+    pub(crate) fn shard_of_this_thread(shards: usize) -> usize {
+        thread_local! {
+            static NUMBER: Cell<u32> = const { Cell::new(u32::MAX) };
+        }
+        if NUMBER.get() == u32::MAX {
+            static NEXT: AtomicU64 = AtomicU64::new(0);
+            // Ordering: Relaxed; it only spreads.
+            NUMBER.set((NEXT.fetch_add(1, Ordering::Relaxed) % u64::from(u32::MAX)) as u32);
+        }
+        NUMBER.get() as usize % shards
     }
 
     /// Puts a complete task on its way home, which it reaches when `returns` is flushed.

@@ -223,6 +223,7 @@ impl Worker {
         // Also when the main future panics.
         let _leave = Leave(self);
         self.attention.set_times(self.shared.config.time_all_polls);
+        self.attention.set_calls_hooks(self.shared.config.hooks.see_polls());
         if self.detour.stamps_all() {
             self.attention.seek(1);
         }
@@ -279,7 +280,10 @@ impl Worker {
         }
         self.run_task(token, |token| {
             let began = times.then(clock::now);
-            let again = token.run();
+            let again = match self.attention.calls_hooks() {
+                true => self.shared.config.hooks.run(token),
+                false => token.run(),
+            };
             if let Some(began) = began {
                 let took = clock::now().saturating_duration_since(began);
                 self.counters().poll_times.record(took.as_nanos() as u64);
