@@ -12,7 +12,7 @@
 
 use crate::primitives::plain::{AtomicUsize, Ordering};
 use crate::primitives::{Condvar, Mutex, clock};
-use crate::task::{Ending, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef};
+use crate::task::{Ending, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef, Whose};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;
@@ -236,11 +236,13 @@ impl Pool {
                 continue;
             }
             if let Some((token, task)) = state.queue.pop_front() {
+                let whose = Whose::Task(task.id()).begin();
                 state.running.insert(number, task);
                 drop(state);
                 // A closure does not wake itself, so the token never comes back.
                 let again = token.run();
                 debug_assert!(again.is_none(), "a closure runs once");
+                drop(whose);
                 state = self.state.lock();
                 // The closure is done and its output taken care of: what is dropped here runs no code of the user's.
                 state.running.remove(&number);

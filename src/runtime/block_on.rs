@@ -5,10 +5,11 @@
 
 use super::Handle;
 use super::context::{self, AsyncGuard, EnterGuard};
+use super::current_id::try_id;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::scheduler::{self, Blocking, Main, Parker, Patience, Shared, Worker};
-use crate::task::{budget, trim_memory};
+use crate::task::{Whose, budget, trim_memory};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -180,11 +181,14 @@ struct MainFuture<'a, F: Future> {
     thread: Arc<ThreadWaker>,
     waker: Waker,
     output: Option<F::Output>,
+    /// Whose code called `block_on`: the future is part of that.
+    caller: Whose,
 }
 
 impl<F: Future> Main for MainFuture<'_, F> {
     fn poll(&mut self) -> bool {
         if self.thread.take_woken() {
+            let _whose = self.caller.begin();
             budget::refill();
             if let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
                 self.output = Some(output);
@@ -204,7 +208,8 @@ pub(super) fn as_worker<F: Future>(core: &Core, scheduler: &Arc<Shared>, future:
     let future = pin!(future);
     let thread = ThreadWaker::new(Some(scheduler.clone()));
     let waker = Waker::from(thread.clone());
-    let mut main = MainFuture { future, thread: thread.clone(), waker, output: None };
+    let caller = Whose::from(try_id());
+    let mut main = MainFuture { future, thread: thread.clone(), waker, output: None, caller };
     let _budget = budget::scope();
     loop {
         if let Some(borrowed) = core.take(&thread) {

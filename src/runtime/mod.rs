@@ -25,7 +25,9 @@ mod builder;
 #[cfg_attr(not(feature = "tokio-compat"), path = "no_compat.rs")]
 mod compat;
 mod context;
+pub(crate) mod current_id;
 mod handle;
+pub(crate) mod join_set;
 mod metrics;
 pub(crate) mod spawn;
 mod threads;

@@ -1,6 +1,7 @@
 //! Which worker this thread is.
 
 use super::{Shared, Worker};
+use crate::task::Id;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::null;
@@ -35,6 +36,11 @@ pub(super) fn with<R>(scheduler: *const Shared, f: impl FnOnce(Option<&Worker>) 
 pub(super) fn with_any<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     // SAFETY: `enter` set the pointer to a worker that it borrows until it resets the pointer, on this thread.
     f(unsafe { CURRENT.get().as_ref() })
+}
+
+/// The task that this thread's worker polls, whatever its scheduler.
+pub(crate) fn polled() -> Option<Id> {
+    with_any(|worker| worker?.polled())
 }
 
 /// Where this thread's worker is at home, whatever its scheduler.

@@ -34,7 +34,7 @@ mod worker;
 pub(crate) use counters::Counters;
 #[cfg(feature = "time")]
 pub(crate) use current::home;
-pub(crate) use current::set_answers;
+pub(crate) use current::{polled, set_answers};
 pub(crate) use monitor::Tuning;
 pub use monitor::{Stall, StallCause, StallSite};
 pub(crate) use sleep::{Parker, Patience, Unpark};

@@ -11,7 +11,7 @@ use crate::primitives::backtrace::OsThread;
 use crate::primitives::deque::{self, Stealer};
 use crate::primitives::plain::{AtomicU32, AtomicUsize, Ordering};
 use crate::primitives::{CachePadded, Mutex};
-use crate::task::RunToken;
+use crate::task::{RunToken, budget};
 use std::sync::{Arc, OnceLock};
 
 /// What others can reach of a worker: what they read when they search, and what only it writes, on lines apart.
@@ -25,6 +25,8 @@ pub(super) struct Remote {
     thread: AtomicU32,
     /// By which the thread can be asked where it is, if that is wanted.
     traceable: Mutex<Option<OsThread>>,
+    /// By which the monitor ends a poll that takes too long at its next step.
+    pub(super) leash: budget::Leash,
 }
 
 impl Remote {
@@ -94,6 +96,7 @@ impl Seats {
             parker: CachePadded::new(Parker::new()),
             thread: AtomicU32::new(0),
             traceable: Mutex::new(None),
+            leash: budget::Leash::default(),
         };
         let was_empty = self.places[index].set(Arc::new(remote)).is_ok();
         debug_assert!(was_empty, "a place is made once");

@@ -18,29 +18,44 @@
 mod abort;
 pub(crate) mod budget;
 mod cell;
+pub mod coop;
 mod error;
 mod header;
 mod id;
 mod join;
+pub mod join_set;
 mod join_slot;
 mod registry;
 mod reuse;
 mod state;
+mod task_local;
+mod whose;
 mod yield_now;
 
 pub use abort::AbortHandle;
+pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use error::JoinError;
 pub use id::Id;
 pub use join::JoinHandle;
+#[doc(inline)]
+pub use join_set::JoinSet;
+pub use task_local::{AccessError, LocalKey};
 pub use yield_now::yield_now;
 
-// The ways to spawn need a runtime, and live with it.
+/// Futures that run others.
+pub mod futures {
+    pub use super::task_local::TaskLocalFuture;
+}
+
+// The ways to spawn, and to ask who one is, need a runtime, and live with it.
+pub use crate::runtime::current_id::{id, try_id};
 pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, spawn_blocking};
 
 pub(crate) use cell::wake_contained;
 pub(crate) use header::{Ending, Meta, RunToken, TaskRef};
 pub(crate) use registry::{Registry, Returns};
 pub(crate) use reuse::trim as trim_memory;
+pub(crate) use whose::Whose;
 
 use header::HandleRef;
 use std::future::Future;

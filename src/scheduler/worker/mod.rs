@@ -32,7 +32,7 @@ use crate::primitives::atomic::{Ordering, fence};
 use crate::primitives::backtrace::{Registered, register_this_thread};
 use crate::primitives::deque::{self, settle};
 use crate::primitives::random;
-use crate::task::{Ending, Returns, RunToken, budget, trim_memory};
+use crate::task::{Ending, Id, Returns, RunToken, Whose, budget, trim_memory};
 use pace::Pace;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -189,7 +189,14 @@ impl Worker {
     /// Runs tasks until `main` is done, or until the runtime has shut down.
     pub(crate) fn run(&self, main: &mut impl Main) {
         let _registered = self.shared.watch.as_ref().and_then(|watch| self.be_known(watch.tuning.backtraces));
+        let leash = self.shared.watch.as_ref().map(|_| &self.own.leash);
+        budget::on_leash(leash, || self.work(main));
+    }
+
+    #[inline]
+    fn work(&self, main: &mut impl Main) {
         let _entered = current::enter(self);
+        let _whose = Whose::Polled.begin();
         let _budget = budget::scope();
         // Also when the main future panics.
         let _leave = Leave(self);
@@ -203,6 +210,18 @@ impl Worker {
                 None => self.park(main),
             }
         }
+    }
+
+    /// The task that this worker polls.
+    ///
+    /// A waker of the user's that a task wakes as it ends is outside it, and finds nobody; but if another task has taken the place
+    /// already, that one.
+    pub(super) fn polled(&self) -> Option<Id> {
+        if self.in_events.get() {
+            return None;
+        }
+        let task = self.shared.registry.find(self.pulse().beat()?.task)?;
+        (!task.is_complete()).then(|| task.id())
     }
 
     /// Tells the monitor which thread this is.
