@@ -10,10 +10,11 @@
 //! The threads also do *errands* for the scheduler: each is a spare worker at work. An errand takes an idle thread or a new one, and the
 //! thread does not count against the limit meanwhile.
 
+use crate::primitives::clock::Tick;
 use crate::primitives::plain::{AtomicUsize, Ordering};
 use crate::primitives::{Condvar, Mutex, clock};
-use crate::task::{Ending, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef, Whose};
-use std::collections::{HashMap, VecDeque};
+use crate::task::{Ending, JoinHandle, Look, Meta, Registry, RunToken, Schedule, TaskRef, Whose};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -320,6 +321,15 @@ impl Pool {
     /// The closures that run now.
     pub(crate) fn running(&self) -> Vec<TaskRef> {
         self.state.lock().running.values().cloned().collect()
+    }
+
+    /// Shows each closure: what there is to see of its task, when it was queued, and whether it runs.
+    pub(crate) fn visit(&self, mut f: impl FnMut(Look<'_>, Tick, bool)) {
+        let running: HashSet<_> = self.state.lock().running.values().map(TaskRef::id).collect();
+        self.registry.visit(|look, born| {
+            let is_running = running.contains(&look.id);
+            f(look, born, is_running);
+        });
     }
 
     pub(crate) fn threads(&self) -> usize {

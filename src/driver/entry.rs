@@ -7,6 +7,7 @@
 
 use super::interest::Interest;
 use super::reactor::Reactor;
+use super::registration::Number;
 use super::table::Token;
 use std::io;
 
@@ -22,23 +23,23 @@ pub(super) enum Entry {
 
 impl Entry {
     /// Sees to it that the poller knows the source, and that nothing is assumed.
-    pub(super) fn enter(&self, reactor: &Reactor, token: Token) -> io::Result<()> {
+    pub(super) fn enter(&self, reactor: &Reactor, token: Token, number: Number) -> io::Result<()> {
         match self {
             Entry::Done => Ok(()),
             #[cfg(unix)]
-            Entry::Late(late) => late.enter(reactor, token),
+            Entry::Late(late) => late.enter(reactor, token, number),
         }
     }
 
     /// Takes the source out of the poller.
-    pub(super) fn leave<S>(&self, registry: &mio::Registry, source: &mut S) -> io::Result<()>
+    pub(super) fn leave<S>(&self, registry: &mio::Registry, number: Number, source: &mut S) -> io::Result<()>
     where
         S: mio::event::Source + ?Sized,
     {
         match self {
             Entry::Done => registry.deregister(source),
             #[cfg(unix)]
-            Entry::Late(late) => late.leave(registry),
+            Entry::Late(late) => late.leave(registry, number),
         }
     }
 }
@@ -52,13 +53,11 @@ mod late {
     use crate::primitives::Mutex;
     use crate::primitives::plain::{AtomicBool, Ordering};
     use mio::unix::SourceFd;
-    use std::os::fd::RawFd;
     use std::panic::RefUnwindSafe;
 
     /// See [`Entry`].
     #[derive(Debug)]
     pub(in crate::driver) struct Late {
-        descriptor: RawFd,
         interest: Interest,
         is_done: AtomicBool,
         /// Of two tasks that begin to wait, the second must not go on before the first has succeeded, or failed.
@@ -69,12 +68,11 @@ mod late {
     impl RefUnwindSafe for Late {}
 
     impl Late {
-        /// Of a descriptor that stays open until it has left.
-        pub(in crate::driver) fn new(descriptor: RawFd, interest: Interest) -> Self {
-            Late { descriptor, interest, is_done: AtomicBool::new(false), turn: Mutex::new(()) }
+        pub(in crate::driver) fn new(interest: Interest) -> Self {
+            Late { interest, is_done: AtomicBool::new(false), turn: Mutex::new(()) }
         }
 
-        pub(super) fn enter(&self, reactor: &Reactor, token: Token) -> io::Result<()> {
+        pub(super) fn enter(&self, reactor: &Reactor, token: Token, number: Number) -> io::Result<()> {
             // Ordering: Acquire pairs with the Release below.
             if self.is_done.load(Ordering::Acquire) {
                 return Ok(());
@@ -83,7 +81,7 @@ mod late {
             // Ordering: Relaxed; it is written under the lock.
             if !self.is_done.load(Ordering::Relaxed) {
                 reactor.readiness(token).assume_nothing();
-                let source = &mut SourceFd(&self.descriptor);
+                let source = &mut SourceFd(&number);
                 reactor.registry().register(source, token.to_mio(), self.interest.to_mio())?;
                 // Ordering: Release pairs with the Acquire above.
                 self.is_done.store(true, Ordering::Release);
@@ -91,13 +89,9 @@ mod late {
             Ok(())
         }
 
-        pub(super) fn leave(&self, registry: &mio::Registry) -> io::Result<()> {
+        pub(super) fn leave(&self, registry: &mio::Registry, number: Number) -> io::Result<()> {
             // Ordering: Relaxed; whoever has the source for itself knows what others did with it.
-            if self.is_done.load(Ordering::Relaxed) {
-                registry.deregister(&mut SourceFd(&self.descriptor))
-            } else {
-                Ok(())
-            }
+            if self.is_done.load(Ordering::Relaxed) { registry.deregister(&mut SourceFd(&number)) } else { Ok(()) }
         }
     }
 }

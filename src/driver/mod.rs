@@ -58,6 +58,7 @@ pub(crate) use registration::Registration;
 
 #[cfg(feature = "time")]
 use crate::primitives::clock::Time;
+use crate::primitives::counter::Counter;
 use crate::primitives::plain::{AtomicU64, Ordering};
 use crate::primitives::{CachePadded, Mutex, clock as machine};
 use crate::task::wake_contained;
@@ -69,9 +70,9 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 #[cfg(feature = "time")]
 pub(crate) use timers::Timer;
-use timers::Timers;
 #[cfg(all(fuzzing, feature = "time"))]
 pub(crate) use timers::model::run as run_timer_model;
+use timers::{TimerStatistics, Timers};
 
 /// See the module's page.
 #[derive(Debug)]
@@ -89,6 +90,21 @@ pub(crate) struct Driver {
     started: Instant,
     /// When a turn was last made, in nanoseconds since the start.
     turned: CachePadded<AtomicU64>,
+    /// Turns and waits. Written by who has the post.
+    looks: Counter,
+    /// What they found of sockets. As above.
+    events: Counter,
+}
+
+/// What a driver has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Statistics {
+    /// Turns, and ends of waits.
+    pub(crate) turns: u64,
+    pub(crate) events: u64,
+    pub(crate) registered: u64,
+    pub(crate) deregistered: u64,
+    pub(crate) timers: TimerStatistics,
 }
 
 /// How long sockets and timers may wait behind workers that are all busy, if their polls are short. Longer would be felt;
@@ -136,6 +152,8 @@ impl Driver {
             spare_list: Mutex::new(Vec::new()),
             started: machine::now(),
             turned: CachePadded::new(AtomicU64::new(0)),
+            looks: Counter::default(),
+            events: Counter::default(),
         })
     }
 
@@ -176,7 +194,9 @@ impl Driver {
     ///
     /// Calls `call` if a thread wanted to wait meanwhile and sleeps elsewhere now: it has to be woken.
     pub(crate) fn turn(&self, call: &mut dyn FnMut()) -> bool {
-        let now = machine::now().saturating_duration_since(self.started).as_nanos() as u64;
+        let now = machine::now();
+        machine::Tick::advance(now);
+        let now = now.saturating_duration_since(self.started).as_nanos() as u64;
         // Ordering: Relaxed; at worst there is a turn more.
         if now.saturating_sub(self.turned.load(Ordering::Relaxed)) < TURN_INTERVAL.as_nanos() as u64 {
             return false;
@@ -221,11 +241,28 @@ impl Driver {
         self.bell.ring();
     }
 
+    pub(crate) fn statistics(&self) -> Statistics {
+        #[cfg(feature = "net")]
+        let (registered, deregistered) = self.reactor.as_ref().map_or((0, 0), |reactor| reactor.sources());
+        #[cfg(not(feature = "net"))]
+        let (registered, deregistered) = (0, 0);
+        Statistics {
+            turns: self.looks.get(),
+            events: self.events.get(),
+            registered,
+            deregistered,
+            timers: self.timers.statistics(),
+        }
+    }
+
     /// Waits for events. True: it was interrupted.
     fn poll(&self, waiter: &mut Waiter, limit: Option<Duration>) -> bool {
+        self.looks.add(1);
         #[cfg(feature = "net")]
         if let (Some(poller), Some(reactor)) = (&mut waiter.poller, &self.reactor) {
-            return poller.poll(reactor, limit, &mut waiter.woken);
+            let found = poller.poll(reactor, limit, &mut waiter.woken);
+            self.events.add(found.events);
+            return found.is_interrupted;
         }
         let _ = waiter;
         self.bell.wait(limit)

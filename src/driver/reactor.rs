@@ -9,12 +9,10 @@ use super::entry::Entry;
 use super::entry::Late;
 use super::interest::{Interest, Ready};
 use super::readiness::Readiness;
-use super::registration::Registration;
+use super::registration::{Number, Registration};
 use super::table::{Table, Token};
 use std::fmt;
 use std::io;
-#[cfg(unix)]
-use std::os::fd::RawFd;
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 use std::task::Waker;
@@ -33,6 +31,14 @@ pub(super) struct Poller {
     poll: mio::Poll,
     events: mio::Events,
     few_events: mio::Events,
+}
+
+/// What a look found.
+pub(super) struct Found {
+    /// Of sources.
+    pub(super) events: u64,
+    /// It was ended by [`Reactor::interrupt`], or a signal.
+    pub(super) is_interrupted: bool,
 }
 
 /// Events taken by one call that waits. Fewer cost more calls under load; more make the tasks of the first wait for the last.
@@ -71,7 +77,12 @@ impl Reactor {
     /// # Errors
     ///
     /// What the OS says, or `Other` if the runtime has shut down.
-    pub(crate) fn register<S>(self: &Arc<Self>, source: &mut S, interest: Interest) -> io::Result<Registration>
+    pub(crate) fn register<S>(
+        self: &Arc<Self>,
+        source: &mut S,
+        number: Number,
+        interest: Interest,
+    ) -> io::Result<Registration>
     where
         S: mio::event::Source + ?Sized,
     {
@@ -80,7 +91,7 @@ impl Reactor {
             self.table.remove(token);
             return Err(error);
         }
-        Ok(Registration::new(self.clone(), token, Entry::Done))
+        Ok(Registration::new(self.clone(), token, number, Entry::Done))
     }
 
     /// Registers a source that the poller need not know before somebody has to wait for it; it is taken to be ready until then. The
@@ -90,9 +101,9 @@ impl Reactor {
     ///
     /// `Other` if the runtime has shut down.
     #[cfg(unix)]
-    pub(super) fn register_late(self: &Arc<Self>, descriptor: RawFd, interest: Interest) -> io::Result<Registration> {
+    pub(super) fn register_late(self: &Arc<Self>, number: Number, interest: Interest) -> io::Result<Registration> {
         let token = self.table.insert()?;
-        Ok(Registration::new(self.clone(), token, Entry::Late(Late::new(descriptor, interest))))
+        Ok(Registration::new(self.clone(), token, number, Entry::Late(Late::new(interest))))
     }
 
     /// The part that sources enter and leave.
@@ -102,6 +113,11 @@ impl Reactor {
 
     pub(super) fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// How many sources have come, and how many have gone.
+    pub(super) fn sources(&self) -> (u64, u64) {
+        self.table.sources()
     }
 
     /// Of a source that has not been deregistered.
@@ -115,13 +131,14 @@ impl Reactor {
 }
 
 impl Poller {
-    /// Waits for events for at most `limit`, and moves the wakers that waited for them to `woken`. True: it was interrupted.
-    pub(super) fn poll(&mut self, reactor: &Reactor, mut limit: Option<Duration>, woken: &mut Vec<Waker>) -> bool {
+    /// Waits for events for at most `limit`, and moves the wakers that waited for them to `woken`.
+    pub(super) fn poll(&mut self, reactor: &Reactor, mut limit: Option<Duration>, woken: &mut Vec<Waker>) -> Found {
+        let mut found = Found { events: 0, is_interrupted: false };
         let only_looks = limit.is_some_and(|limit| limit.is_zero());
         #[cfg(target_os = "linux")]
         if let Some(time) = limit.filter(|time| !time.is_zero() && *time < PRECISE) {
             if !self.is_readable_within(time) {
-                return false;
+                return found;
             }
             limit = Some(Duration::ZERO);
         }
@@ -129,18 +146,18 @@ impl Poller {
         match self.poll.poll(events, limit) {
             Ok(()) => {}
             // The caller looks again soon.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Found { is_interrupted: true, ..found },
             Err(error) => panic!("the reactor cannot wait for events: {error}"),
         }
-        let mut is_interrupted = false;
         for event in &*events {
             if event.token() == WAKER {
-                is_interrupted = true;
+                found.is_interrupted = true;
             } else {
+                found.events += 1;
                 reactor.table.set(event.token().into(), Ready::of(event), woken);
             }
         }
-        is_interrupted
+        found
     }
 
     /// Waits for events without taking them. To the nanosecond, if the system can; a poller takes whole milliseconds only.

@@ -8,7 +8,7 @@ use super::interest::{Direction, Interest, Ready};
 use super::reactor::{Reactor, shut_down};
 use super::readiness::{Readiness, Seen};
 use super::table::Token;
-use crate::task::budget;
+use crate::task::{budget, wait};
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -19,12 +19,19 @@ use std::task::{Context, Poll, ready};
 pub(crate) struct Registration {
     reactor: Arc<Reactor>,
     token: Token,
+    number: Number,
     entry: Entry,
 }
 
+/// What the system knows a source by.
+#[cfg(unix)]
+pub(crate) type Number = std::os::fd::RawFd;
+#[cfg(windows)]
+pub(crate) type Number = std::os::windows::io::RawSocket;
+
 impl Registration {
-    pub(super) fn new(reactor: Arc<Reactor>, token: Token, entry: Entry) -> Self {
-        Registration { reactor, token, entry }
+    pub(super) fn new(reactor: Arc<Reactor>, token: Token, number: Number, entry: Entry) -> Self {
+        Registration { reactor, token, number, entry }
     }
 
     fn readiness(&self) -> &Readiness {
@@ -37,7 +44,7 @@ impl Registration {
 
     /// Takes the source out of the reactor. No waker of it is woken afterwards. Called once, and nothing else after it.
     pub(crate) fn deregister<S: mio::event::Source + ?Sized>(&self, source: &mut S) -> io::Result<()> {
-        let left = self.entry.leave(self.reactor.registry(), source);
+        let left = self.entry.leave(self.reactor.registry(), self.number, source);
         // Another's from now on.
         self.reactor.table().remove(self.token);
         left
@@ -52,14 +59,22 @@ impl Registration {
     }
 
     fn enter(&self) -> io::Result<()> {
-        self.entry.enter(&self.reactor, self.token)
+        self.entry.enter(&self.reactor, self.token, self.number)
     }
 
     fn poll_seen(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<Seen>> {
         match self.seen(direction.interest())? {
             Some(seen) => Poll::Ready(Ok(seen)),
-            None => self.readiness().poll(direction, cx).map(live),
+            None => self.noted(direction.interest(), self.readiness().poll(direction, cx)).map(live),
         }
+    }
+
+    /// For dumps.
+    fn noted<T>(&self, interest: Interest, poll: Poll<T>) -> Poll<T> {
+        if poll.is_pending() {
+            wait::note_descriptor(self.number as u32, interest.is_readable(), interest.is_writable());
+        }
+        poll
     }
 
     /// Takes the source to be ready until the poller is asked. If it is not, the first operation will tell.
@@ -131,7 +146,7 @@ impl Registration {
             return Ok(seen);
         }
         let mut wait = SharedWait { readiness: self.readiness(), key: None };
-        let seen = poll_fn(|cx| wait.readiness.poll_shared(interest, &mut wait.key, cx)).await;
+        let seen = poll_fn(|cx| self.noted(interest, wait.readiness.poll_shared(interest, &mut wait.key, cx))).await;
         live(seen)
     }
 

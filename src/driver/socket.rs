@@ -6,7 +6,7 @@
 use super::interest::{Direction, Interest, Ready};
 use super::reactor::Reactor;
 use super::readiness::Seen;
-use super::registration::Registration;
+use super::registration::{Number, Registration};
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
@@ -22,9 +22,28 @@ pub(crate) struct Socket<S: Source> {
 }
 
 /// What the system offers for each kind of socket.
-pub(crate) trait Source: mio::event::Source + fmt::Debug {
+pub(crate) trait Source: mio::event::Source + Numbered + fmt::Debug {
     /// Does an operation of the user's that may block. Some systems have to be asked for readiness again if it would.
     fn attempt<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T>;
+}
+
+/// What the system knows a source by.
+pub(crate) trait Numbered {
+    fn number(&self) -> Number;
+}
+
+#[cfg(unix)]
+impl<S: std::os::fd::AsRawFd> Numbered for S {
+    fn number(&self) -> Number {
+        self.as_raw_fd()
+    }
+}
+
+#[cfg(windows)]
+impl<S: std::os::windows::io::AsRawSocket> Numbered for S {
+    fn number(&self) -> Number {
+        self.as_raw_socket()
+    }
 }
 
 /// A source that fills memory.
@@ -184,11 +203,8 @@ impl<S: Source> Socket<S> {
     /// Registers a socket that is ready in both directions, as far as is known: the next operation in each is tried before the
     /// poller has told of anything.
     #[cfg(unix)]
-    pub(crate) fn new_ready(source: S, reactor: &Arc<Reactor>) -> io::Result<Self>
-    where
-        S: std::os::fd::AsRawFd,
-    {
-        let registration = reactor.register_late(source.as_raw_fd(), EVERYTHING)?;
+    pub(crate) fn new_ready(source: S, reactor: &Arc<Reactor>) -> io::Result<Self> {
+        let registration = reactor.register_late(source.number(), EVERYTHING)?;
         registration.assume(Ready::READABLE | Ready::WRITABLE);
         Ok(Socket { source: Some(source), registration })
     }
@@ -202,7 +218,8 @@ impl<S: Source> Socket<S> {
     }
 
     pub(crate) fn with_interest(mut source: S, interest: Interest, reactor: &Arc<Reactor>) -> io::Result<Self> {
-        let registration = reactor.register(&mut source, interest)?;
+        let number = source.number();
+        let registration = reactor.register(&mut source, number, interest)?;
         Ok(Socket { source: Some(source), registration })
     }
 

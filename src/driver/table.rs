@@ -35,6 +35,9 @@ struct Free {
     /// Never used, from here on.
     fresh: u32,
     is_shut_down: bool,
+    /// Places that were taken, and that were given back.
+    taken: u64,
+    left: u64,
 }
 
 /// Twice as many would be twice as much memory at the start; with half as many, sixteen threads would meet.
@@ -110,6 +113,7 @@ impl Table {
                 free.fresh - 1
             }
         };
+        free.taken += 1;
         let (page, index) = page(place);
         let page = shard.pages[page].get_or_init(|| (0..FIRST_PAGE << page).map(|_| Readiness::new()).collect());
         Ok(Token::new(place as usize * SHARDS + number, page[index].generation()))
@@ -133,7 +137,17 @@ impl Table {
     pub(super) fn remove(&self, token: Token) {
         let place = token.place();
         self.get(token).expect("it has been taken").abandon();
-        self.shards[place % SHARDS].free.lock().places.push((place / SHARDS) as u32);
+        let mut free = self.shards[place % SHARDS].free.lock();
+        free.places.push((place / SHARDS) as u32);
+        free.left += 1;
+    }
+
+    /// How many places were ever taken, and how many were given back.
+    pub(super) fn sources(&self) -> (u64, u64) {
+        self.shards.iter().fold((0, 0), |(taken, left), shard| {
+            let free = shard.free.lock();
+            (taken + free.taken, left + free.left)
+        })
     }
 
     pub(super) fn shut_down(&self, woken: &mut Vec<Waker>) {

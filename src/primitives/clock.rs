@@ -13,8 +13,84 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+pub(crate) use tick::Tick;
 #[cfg(feature = "time")]
 pub(crate) use time::{Time, nanoseconds};
+
+mod tick {
+    use crate::primitives::plain::{AtomicU32, Ordering};
+    use std::sync::OnceLock;
+    use std::time::{Duration, Instant};
+
+    /// A point in time for statistics, 8.4 ms to a tick, that costs no clock read: whoever reads the clock anyway, or
+    /// is about to sleep, says what time it is. While a runtime works that is every few milliseconds.
+    ///
+    /// After 417 days it begins again.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Tick(u32);
+
+    /// Half as long, and the counter would begin again after 208 days; twice as long, and an age of 10 ms is no age.
+    const NANOSECONDS: u32 = 23;
+
+    static NOW: AtomicU32 = AtomicU32::new(0);
+
+    fn start() -> Instant {
+        static START: OnceLock<Instant> = OnceLock::new();
+        *START.get_or_init(Instant::now)
+    }
+
+    impl Tick {
+        /// Of the last [`advance`](Self::advance).
+        #[inline(always)]
+        pub(crate) fn now() -> Self {
+            // Ordering: Relaxed; a number.
+            Tick(NOW.load(Ordering::Relaxed))
+        }
+
+        /// It is `now`.
+        pub(crate) fn advance(now: Instant) -> Self {
+            let tick = (now.saturating_duration_since(start()).as_nanos() >> NANOSECONDS) as u32;
+            // Ordering: Relaxed. Written only when it has changed, because everybody reads this line. A thread that is late may set
+            // it back for a moment.
+            if NOW.load(Ordering::Relaxed) != tick {
+                NOW.store(tick, Ordering::Relaxed);
+            }
+            Tick(tick)
+        }
+
+        /// The time since `earlier`, which may be some milliseconds later.
+        pub(crate) fn since(self, earlier: Self) -> Duration {
+            let ticks = self.0.wrapping_sub(earlier.0);
+            // What is half of a round away is not that old, but newer.
+            if ticks > u32::MAX / 2 { Duration::ZERO } else { Duration::from_nanos(u64::from(ticks) << NANOSECONDS) }
+        }
+
+        pub(crate) fn from_raw(raw: u32) -> Self {
+            Tick(raw)
+        }
+
+        #[inline(always)]
+        pub(crate) fn as_raw(self) -> u32 {
+            self.0
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn ticks_tell_how_much_time_has_passed_about() {
+            let start = Instant::now();
+            let first = Tick::advance(start);
+            let second = Tick::advance(start + Duration::from_secs(1));
+            let since = second.since(first);
+            assert!((Duration::from_millis(980)..=Duration::from_millis(1020)).contains(&since), "{since:?}");
+            assert_eq!(first.since(second), Duration::ZERO);
+            assert_eq!(Tick(5).since(Tick(u32::MAX - 4)), Duration::from_nanos(10 << NANOSECONDS));
+        }
+    }
+}
 
 #[cfg(feature = "time")]
 mod time {

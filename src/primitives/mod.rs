@@ -23,6 +23,7 @@ pub(crate) mod clock;
 pub(crate) mod contain;
 #[cfg(rt_count)]
 pub(crate) mod counted;
+pub(crate) mod counter;
 pub(crate) mod deque;
 pub(crate) mod planted;
 #[cfg(feature = "time")]

@@ -9,7 +9,7 @@ use super::current_id::try_id;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::scheduler::{self, Blocking, Main, Parker, Patience, Shared, Worker};
-use crate::task::{Whose, budget, trim_memory};
+use crate::task::{Whose, budget, poll_scope, trim_memory, wait};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub(super) fn in_place<R>(closure: impl FnOnce() -> R) -> R {
         );
     }
     let _blocking = Blocking::begin();
-    let _budget = budget::scope();
+    let _scope = poll_scope();
     budget::lift();
     closure()
 }
@@ -99,7 +99,7 @@ pub(super) fn on_this_thread<F: Future>(future: F) -> F::Output {
     let thread = ThreadWaker::new(None);
     let waker = Waker::from(thread.clone());
     let mut cx = Context::from_waker(&waker);
-    let _budget = budget::scope();
+    let _scope = poll_scope();
     let patience = Patience::new(LONGEST_LOOK);
     loop {
         if thread.take_woken() {
@@ -193,6 +193,8 @@ impl<F: Future> Main for MainFuture<'_, F> {
             if let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
                 self.output = Some(output);
             }
+            // It is no task, and the next poll is another's.
+            wait::forget();
         }
         self.output.is_some()
     }
@@ -210,7 +212,7 @@ pub(super) fn as_worker<F: Future>(core: &Core, scheduler: &Arc<Shared>, future:
     let waker = Waker::from(thread.clone());
     let caller = Whose::from(try_id());
     let mut main = MainFuture { future, thread: thread.clone(), waker, output: None, caller };
-    let _budget = budget::scope();
+    let _scope = poll_scope();
     loop {
         if let Some(borrowed) = core.take(&thread) {
             if let Some(worker) = &borrowed.worker {

@@ -44,6 +44,8 @@ pub struct Builder {
     keep_alive: Duration,
     event_interval: u32,
     global_queue_interval: u32,
+    time_all_polls: bool,
+    time_all_delays: bool,
     stalls: Tuning,
 }
 
@@ -88,6 +90,8 @@ impl Builder {
             keep_alive: Duration::from_secs(10),
             event_interval: INTERVAL,
             global_queue_interval: INTERVAL,
+            time_all_polls: false,
+            time_all_delays: false,
             stalls: Tuning {
                 after: Some(STALL_AFTER),
                 max_spares: SPARES,
@@ -293,6 +297,29 @@ impl Builder {
         self
     }
 
+    /// Every poll is timed, and not only one now and then: what [`poll_times`](super::RuntimeSnapshot::poll_times) tells has all of them then. It costs
+    /// two clock reads a poll, some 50 ns.
+    ///
+    /// ```
+    /// let mut builder = rt::runtime::Builder::new_multi_thread();
+    /// let runtime = builder.worker_threads(1).enable_metrics_poll_time_histogram().build()?;
+    /// runtime.block_on(async { rt::spawn(async {}).await.unwrap() });
+    /// drop(runtime.spawn(async {}));
+    /// println!("{}", runtime.metrics().snapshot().poll_times);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn enable_metrics_poll_time_histogram(&mut self) -> &mut Self {
+        self.time_all_polls = true;
+        self
+    }
+
+    /// For every poll it is noted how long the task was ready before, and not only now and then: what
+    /// [`schedule_delays`](super::RuntimeSnapshot::schedule_delays) tells has all of them then. It costs two clock reads a poll, some 50 ns.
+    pub fn enable_metrics_schedule_delay_histogram(&mut self) -> &mut Self {
+        self.time_all_delays = true;
+        self
+    }
+
     /// A busy worker looks at sockets and timers after so many polls, unless some worker did within the last 50 us.
     /// Default: 61.
     ///
@@ -441,6 +468,8 @@ impl Builder {
             lifo_slot: self.flavor == RuntimeFlavor::MultiThread,
             on_park: self.on_park.clone(),
             on_unpark: self.on_unpark.clone(),
+            time_all_polls: self.time_all_polls,
+            time_all_delays: self.time_all_delays,
             seed: random::seed(),
             tuning: (self.flavor == RuntimeFlavor::MultiThread).then(|| self.stalls.clone()),
         };

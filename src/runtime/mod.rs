@@ -26,6 +26,7 @@ mod builder;
 mod compat;
 mod context;
 pub(crate) mod current_id;
+mod dump;
 mod handle;
 pub(crate) mod join_set;
 mod metrics;
@@ -35,8 +36,9 @@ mod threads;
 pub use crate::scheduler::{Stall, StallCause, StallSite};
 pub use builder::Builder;
 pub use context::EnterGuard;
+pub use dump::{Dump, TaskDump, TaskKind, TaskState, WaitReason};
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
-pub use metrics::RuntimeMetrics;
+pub use metrics::{Histogram, RuntimeMetrics, RuntimeSnapshot, WorkerSnapshot};
 
 use crate::driver::Driver;
 use crate::primitives::{clock, thread};

@@ -1,6 +1,7 @@
 //! Statistics of one worker, on lines that only it writes.
 
 use super::pulse::Pulse;
+use crate::primitives::counter::{Counter, Distribution};
 use crate::primitives::plain::{AtomicU64, Ordering};
 
 /// Each is written by the worker alone, with a load and a store, and read by anyone.
@@ -22,22 +23,14 @@ pub(crate) struct Counters {
     pub(crate) parks: Counter,
     /// Times it woke up and found nothing.
     pub(crate) idle_wakes: Counter,
-}
-
-/// A number that one thread counts up.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    #[inline(always)]
-    pub(crate) fn add(&self, n: u64) {
-        // Ordering: Relaxed; statistics. One writer, so no update is lost.
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+    /// Nanoseconds that it was awake, until it last went to sleep.
+    busy: Counter,
+    /// Since when it is awake, in nanoseconds since the runtime's start, plus one; 0 while it sleeps.
+    awake_since: AtomicU64,
+    /// How long polls took, of those that were timed.
+    pub(crate) poll_times: Distribution,
+    /// How long tasks were ready before these polls, of those that have it noted.
+    pub(crate) schedule_delays: Distribution,
 }
 
 impl Counters {
@@ -51,11 +44,41 @@ impl Counters {
             steals: Counter::default(),
             parks: Counter::default(),
             idle_wakes: Counter::default(),
+            busy: Counter::default(),
+            awake_since: AtomicU64::new(0),
+            poll_times: Distribution::default(),
+            schedule_delays: Distribution::default(),
         }
     }
 
     /// Polls begun.
     pub(crate) fn polls(&self) -> u64 {
         self.pulse.polls()
+    }
+
+    /// The worker wakes up, or begins. Times are in nanoseconds since the runtime's start.
+    pub(super) fn wakes_up(&self, now: u64) {
+        // Ordering: Relaxed; statistics.
+        self.awake_since.store(now + 1, Ordering::Relaxed);
+    }
+
+    /// The worker goes to sleep, or ends.
+    pub(super) fn falls_asleep(&self, now: u64) {
+        // Ordering: Relaxed; statistics.
+        let since = self.awake_since.load(Ordering::Relaxed);
+        if since > 0 {
+            self.awake_since.store(0, Ordering::Relaxed);
+            self.busy.add(now.saturating_sub(since - 1));
+        }
+    }
+
+    /// For how long it has been awake, nanoseconds.
+    pub(super) fn busy(&self, now: u64) -> u64 {
+        let busy = self.busy.get();
+        // Ordering: Relaxed; if it falls asleep in between, what it was awake for last is told next time.
+        match self.awake_since.load(Ordering::Relaxed) {
+            0 => busy,
+            since => busy + now.saturating_sub(since - 1),
+        }
     }
 }

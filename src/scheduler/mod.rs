@@ -41,10 +41,11 @@ pub(crate) use sleep::{Parker, Patience, Unpark};
 pub(crate) use worker::{Blocking, Main, NoMain, Worker};
 
 use crate::primitives::atomic::{AtomicBool, Ordering};
+use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::Injector;
 use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
 use crate::primitives::{CachePadded, spin_loop};
-use crate::task::{Ending, JoinHandle, Meta, Registry, Returns, RunToken, Schedule, TaskRef};
+use crate::task::{Ending, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskRef};
 use monitor::Watch;
 use seats::Seats;
 use sleep::Sleep;
@@ -54,6 +55,7 @@ use std::future::Future;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What wakes tasks from outside, as a worker sees it: sockets and timers.
 pub(crate) trait Events: Send + Sync + 'static {
@@ -93,6 +95,10 @@ pub(crate) struct Config {
     pub(crate) lifo_slot: bool,
     pub(crate) on_park: Option<Hook>,
     pub(crate) on_unpark: Option<Hook>,
+    /// Every poll is timed, not only one now and then.
+    pub(crate) time_all_polls: bool,
+    /// The same of the time that a task is ready before it is polled.
+    pub(crate) time_all_delays: bool,
     /// Where the workers' random numbers begin.
     pub(crate) seed: u64,
     /// How the pool is protected from polls that take too long. `None` for a single worker without threads to help it.
@@ -110,11 +116,26 @@ pub(crate) struct Shared {
     registry: Registry,
     events: Option<Arc<dyn Events>>,
     config: Config,
+    started: Instant,
+    /// How many of these have noted since when their task is ready.
+    stamped_outside: CachePadded<AtomicU64>,
     /// Wakes and spawns from outside the pool.
     remote_schedules: CachePadded<AtomicU64>,
     /// Tasks that ended on a thread that is no worker.
     ended_outside: AtomicU64,
     closed: AtomicBool,
+}
+
+/// One push from outside in so many is a sample. Half as many, and the shared line of the count is written for nothing; twice as many tell
+/// no more.
+const SAMPLED_OUTSIDE: u64 = 64;
+
+/// A poll that goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Running {
+    pub(crate) worker: usize,
+    /// Since when, at least; `None` if it has just begun.
+    pub(crate) since: Option<Tick>,
 }
 
 /// Shards of the registry for threads that are no workers. One would do for a single spawning thread; with more than a
@@ -140,6 +161,8 @@ impl Shared {
             registry: Registry::new(workers + FOREIGN_SHARDS),
             events,
             config,
+            started: clock::now(),
+            stamped_outside: CachePadded::new(AtomicU64::new(0)),
             remote_schedules: CachePadded::new(AtomicU64::new(0)),
             ended_outside: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -173,7 +196,7 @@ impl Shared {
         // them, and whoever runs or drops one in their place, has a counted reference to `self`.
         let (token, handle) = unsafe { crate::task::new(future, meta, this) };
         current::with(&**self, |worker| {
-            let shard = worker.map_or_else(|| self.foreign_shard(), Worker::home);
+            let shard = worker.map_or_else(|| self.foreign_home(), Worker::home);
             match (self.registry.insert(shard, &token), worker) {
                 (true, Some(worker)) => worker.push(token),
                 (true, None) => self.push_from_outside(token),
@@ -181,6 +204,15 @@ impl Shared {
             }
         });
         handle
+    }
+
+    /// The shard of a thread that is no worker.
+    fn foreign_home(&self) -> usize {
+        if self.sleep.muster().at_work() == 0 {
+            // Nobody has told the time for long.
+            Tick::advance(clock::now());
+        }
+        self.foreign_shard()
     }
 
     fn foreign_shard(&self) -> usize {
@@ -194,8 +226,19 @@ impl Shared {
         self.workers + SHARD.get() as usize
     }
 
-    fn push_from_outside(&self, token: RunToken) {
+    fn push_to_injector(&self, token: RunToken) {
+        // Ordering: Relaxed; a sample is a sample.
+        let pushed = self.remote_schedules.load(PlainOrdering::Relaxed);
+        if pushed.is_multiple_of(SAMPLED_OUTSIDE) || self.config.time_all_delays {
+            token.stamp(self.nanoseconds(clock::now()));
+            // Ordering: Relaxed; whoever misses it misses a sample.
+            self.stamped_outside.fetch_add(1, PlainOrdering::Relaxed);
+        }
         self.injector.push(token);
+    }
+
+    fn push_from_outside(&self, token: RunToken) {
+        self.push_to_injector(token);
         // A read-modify-write behind the push is what the look at the sleepers needs anyway.
         // Ordering: Release keeps it behind.
         self.remote_schedules.fetch_add(1, PlainOrdering::Release);
@@ -297,6 +340,26 @@ impl Shared {
         beats.filter_map(|beat| self.registry.find(beat.task)).collect()
     }
 
+    /// Shows each task: what there is to see of it, when it was spawned, and whether it is being polled. Polls nobody, and waits for
+    /// nothing but the locks of the registry.
+    pub(crate) fn visit(&self, mut f: impl FnMut(Look<'_>, Tick, Option<Running>)) {
+        let beats: Vec<_> = self
+            .seats
+            .iter()
+            .enumerate()
+            .filter_map(|(worker, remote)| {
+                let beat = remote.pulse().beat()?;
+                Some((beat.task, Running { worker, since: remote.seen_since(beat.poll) }))
+            })
+            .collect();
+        self.registry.visit(|look, born| {
+            // Of a worker that is between two polls, the one before has ended.
+            let polled = beats.iter().find(|(place, _)| *place == look.place && look.progress == Progress::Woken);
+            let running = polled.map(|(_, running)| *running);
+            f(look, born, running);
+        });
+    }
+
     /// How many workers the pool has, without spares.
     pub(crate) fn workers(&self) -> usize {
         self.workers
@@ -336,8 +399,39 @@ impl Shared {
         self.registry.made().saturating_sub(ended) as usize
     }
 
+    /// In nanoseconds since the start.
+    fn nanoseconds(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_nanos() as u64
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub(crate) fn times_all_delays(&self) -> bool {
+        self.config.time_all_delays
+    }
+
+    pub(crate) fn times_all_polls(&self) -> bool {
+        self.config.time_all_polls
+    }
+
+    /// For how long a worker has been awake.
+    pub(crate) fn busy(&self, worker: usize) -> Duration {
+        Duration::from_nanos(self.counters(worker).busy(self.nanoseconds(clock::now())))
+    }
+
+    /// How many workers have ever been, spares too.
+    pub(crate) fn workers_made(&self) -> usize {
+        self.seats.len()
+    }
+
     pub(crate) fn counters(&self, worker: usize) -> &Counters {
         &self.seats.get(worker).counters
+    }
+
+    pub(crate) fn worker_stalls(&self, worker: usize) -> u64 {
+        self.seats.get(worker).stalls.get()
     }
 
     pub(crate) fn worker_queue_depth(&self, worker: usize) -> usize {

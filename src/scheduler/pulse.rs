@@ -17,9 +17,9 @@
 //! first: the monitor sees that the worker has stopped polling, or the worker sees the verdict. Whoever takes a verdict back does so
 //! by a read-modify-write, and lowers the count if it was the one.
 
-use super::counters::Counter;
 use super::sleep::Sleep;
 use crate::primitives::atomic::{AtomicU8, AtomicU64, Ordering, fence};
+use crate::primitives::counter::Counter;
 use crate::primitives::planted::{self, Step};
 
 const FREE: u8 = 0;

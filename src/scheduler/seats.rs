@@ -8,8 +8,10 @@ use super::lifo_slot::LifoSlot;
 use super::pulse::Pulse;
 use super::sleep::Parker;
 use crate::primitives::backtrace::OsThread;
+use crate::primitives::clock::Tick;
+use crate::primitives::counter::Counter;
 use crate::primitives::deque::{self, Stealer};
-use crate::primitives::plain::{AtomicU32, AtomicUsize, Ordering};
+use crate::primitives::plain::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::primitives::{CachePadded, Mutex};
 use crate::task::{RunToken, budget};
 use std::sync::{Arc, OnceLock};
@@ -27,6 +29,10 @@ pub(super) struct Remote {
     traceable: Mutex<Option<OsThread>>,
     /// By which the monitor ends a poll that takes too long at its next step.
     pub(super) leash: budget::Leash,
+    /// Polls that took too long, counted by the monitor.
+    pub(super) stalls: Counter,
+    /// The poll that the monitor saw last, and when it saw it first.
+    seen: (AtomicU64, AtomicU32),
 }
 
 impl Remote {
@@ -47,6 +53,19 @@ impl Remote {
     pub(super) fn set_thread(&self, thread: u32) {
         // Ordering: Relaxed; as above.
         self.thread.store(thread, Ordering::Relaxed);
+    }
+
+    /// The monitor sees another poll.
+    pub(super) fn see(&self, poll: u64, now: Tick) {
+        // Ordering: Relaxed; if they do not belong together for a moment, a dump tells a wrong time.
+        self.seen.1.store(now.as_raw(), Ordering::Relaxed);
+        self.seen.0.store(poll, Ordering::Relaxed);
+    }
+
+    /// Since when, at least, the worker is in this poll; `None` if the monitor has not seen it yet.
+    pub(super) fn seen_since(&self, poll: u64) -> Option<Tick> {
+        // Ordering: Relaxed; as above.
+        (self.seen.0.load(Ordering::Relaxed) == poll).then(|| Tick::from_raw(self.seen.1.load(Ordering::Relaxed)))
     }
 
     pub(super) fn traceable(&self) -> Option<OsThread> {
@@ -97,6 +116,8 @@ impl Seats {
             thread: AtomicU32::new(0),
             traceable: Mutex::new(None),
             leash: budget::Leash::default(),
+            stalls: Counter::default(),
+            seen: (AtomicU64::new(0), AtomicU32::new(0)),
         };
         let was_empty = self.places[index].set(Arc::new(remote)).is_ok();
         debug_assert!(was_empty, "a place is made once");

@@ -26,7 +26,7 @@ use super::header::{Ending, Header, Meta, Ran, RunToken, VTable};
 use super::join_slot::JoinSlot;
 use super::state::{Pending, Start, Wake as Woken};
 use super::whose::Whose;
-use super::{JoinError, Schedule, reuse};
+use super::{JoinError, Schedule, reuse, wait};
 use crate::primitives::cell::UnsafeCell;
 use crate::primitives::contain::{contain, discard};
 use std::future::Future;
@@ -286,6 +286,7 @@ where
             Ok(output)
         }
         (None, Ok(())) => {
+            task.header.note_pending();
             return match task.header.state.pending(seen) {
                 Pending::Idle => Ran::Done,
                 Pending::Again => Ran::Again,
@@ -297,6 +298,7 @@ where
             Err(Reason::panic(payload))
         }
     };
+    wait::forget();
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, output) };
     Ran::Done

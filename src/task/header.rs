@@ -16,9 +16,11 @@
 //! the task is not complete, and so long it is in the registry. A wake therefore costs one read-modify-write, and a poll that
 //! ends with `Pending` one more.
 
-use super::state::{HandleDropped, Retired, State};
+use super::state::{HandleDropped, Progress, Retired, State};
+use super::wait::{self, Wait};
 use super::{Id, JoinError};
-use crate::primitives::plain::{AtomicU64, Ordering};
+use crate::primitives::clock::Tick;
+use crate::primitives::plain::{AtomicU32, AtomicU64, Ordering};
 use std::fmt;
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -58,6 +60,13 @@ pub(super) struct Header {
     /// Where in the registry the task is; see [`registry`](super::registry). Set with the id. Once the task is on its shard's return list,
     /// the low half has the next one on that list.
     place: AtomicU64,
+    /// What the last poll waits for; see [`wait`](super::wait). This and the next two are written by the holder of the run token at the end
+    /// of a poll, for dumps.
+    wait: AtomicU64,
+    /// Polls that ended with `Pending`.
+    polls: AtomicU32,
+    /// When the last of them ended.
+    polled: AtomicU32,
 }
 
 /// What differs from one type of future to another. Each takes a pointer to a live cell of the type it was made for, and
@@ -86,7 +95,25 @@ pub(super) enum Ran {
 
 impl Header {
     pub(super) fn new(vtable: &'static VTable, meta: Meta) -> Self {
-        Header { state: State::new(), vtable, meta, id: AtomicU64::new(0), place: AtomicU64::new(0) }
+        Header {
+            state: State::new(),
+            vtable,
+            meta,
+            id: AtomicU64::new(0),
+            place: AtomicU64::new(0),
+            wait: AtomicU64::new(0),
+            polls: AtomicU32::new(0),
+            polled: AtomicU32::new(0),
+        }
+    }
+
+    /// A poll has returned `Pending`. The caller still holds the run token.
+    #[inline(always)]
+    pub(super) fn note_pending(&self) {
+        // Ordering: Relaxed; statistics. One writer at a time.
+        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.polled.store(Tick::now().as_raw(), Ordering::Relaxed);
+        self.wait.store(wait::take(), Ordering::Relaxed);
     }
 
     pub(super) fn id(&self) -> Id {
@@ -194,6 +221,18 @@ impl RunToken {
         Listed(self.0)
     }
 
+    /// Notes since when the task is ready.
+    pub(crate) fn stamp(&self, time: u64) {
+        // Ordering: Relaxed; as in `note_pending`: this has the run token.
+        self.header().wait.store(wait::ready_since(time), Ordering::Relaxed);
+    }
+
+    /// What [`stamp`](Self::stamp) has noted, if this run is the first since.
+    pub(crate) fn stamped(&self) -> Option<u64> {
+        // Ordering: Relaxed; whoever handed the token over published it.
+        wait::since(self.header().wait.load(Ordering::Relaxed))
+    }
+
     /// A reference to the task.
     pub(crate) fn task_ref(&self) -> TaskRef {
         self.listed().task_ref()
@@ -256,6 +295,22 @@ pub(super) struct Listed(NonNull<Header>);
 unsafe impl Send for Listed {}
 
 impl Listed {
+    /// As a word, whose lowest bit is clear: cells are aligned.
+    #[inline]
+    pub(super) fn into_raw(self) -> *mut () {
+        self.0.as_ptr().cast()
+    }
+
+    /// # Safety
+    ///
+    /// `raw` came from [`into_raw`](Self::into_raw), the task has not been retired since, and of the values that were made of it only one is
+    /// used for that.
+    #[inline]
+    pub(super) unsafe fn from_raw(raw: *mut ()) -> Self {
+        // SAFETY: `into_raw` never returns null.
+        Listed(unsafe { NonNull::new_unchecked(raw.cast()) })
+    }
+
     fn header(&self) -> &Header {
         // SAFETY: the task has not been retired, so the base reference keeps the cell alive.
         unsafe { self.0.as_ref() }
@@ -282,6 +337,24 @@ impl Listed {
         unsafe { TaskRef::new(self.0) }
     }
 
+    /// What there is to see of the task; `None` if it has ended.
+    pub(super) fn look(&self) -> Option<Look<'_>> {
+        let header = self.header();
+        let progress = header.state.look()?;
+        // Ordering: Relaxed; statistics, of this poll or the next.
+        let polls = header.polls.load(Ordering::Relaxed);
+        let polled = Tick::from_raw(header.polled.load(Ordering::Relaxed));
+        Some(Look {
+            id: header.id(),
+            place: header.place.load(Ordering::Relaxed),
+            meta: &header.meta,
+            progress,
+            polls,
+            polled: (polls > 0).then_some(polled),
+            wait: header.wait.load(Ordering::Relaxed).into(),
+        })
+    }
+
     /// The next task on the return list this one is on.
     pub(super) fn next_returned(&self) -> u32 {
         // Ordering: Relaxed; the list's head publishes it.
@@ -303,6 +376,21 @@ impl fmt::Debug for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Listed").field(&self.id()).finish()
     }
+}
+
+/// A task, as whoever walks the registry sees it.
+#[derive(Debug)]
+pub(crate) struct Look<'a> {
+    pub(crate) id: Id,
+    pub(crate) place: u64,
+    pub(crate) meta: &'a Meta,
+    pub(crate) progress: Progress,
+    /// Polls that have ended.
+    pub(crate) polls: u32,
+    /// When the last of them ended.
+    pub(crate) polled: Option<Tick>,
+    /// What that one waits for.
+    pub(crate) wait: Wait,
 }
 
 /// A task that completes, on its way out of the registry. It is not retired yet, so the cell is there.

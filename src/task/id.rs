@@ -30,6 +30,11 @@ impl Id {
         Id(NonZeroU64::new(raw).expect("ids start at 1 and are set before the task is seen"))
     }
 
+    #[cfg(test)]
+    pub(crate) fn from_number(number: NonZeroU64) -> Self {
+        Id(number)
+    }
+
     pub(crate) fn as_u64(self) -> u64 {
         self.0.get()
     }

@@ -1,7 +1,7 @@
 //! The spawner's end of a task.
 
 use super::header::HandleRef;
-use super::{AbortHandle, Id, JoinError, budget};
+use super::{AbortHandle, Id, JoinError, budget, wait};
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -99,6 +99,8 @@ impl<T> Future for JoinHandle<T> {
         let output = self.poll_unasked(cx);
         if output.is_ready() {
             progress.made();
+        } else {
+            wait::note_join(self.id());
         }
         output
     }

@@ -25,10 +25,12 @@ mod id;
 mod join;
 pub mod join_set;
 mod join_slot;
+mod places;
 mod registry;
 mod reuse;
 mod state;
 mod task_local;
+pub(crate) mod wait;
 mod whose;
 mod yield_now;
 
@@ -52,9 +54,10 @@ pub use crate::runtime::current_id::{id, try_id};
 pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, spawn_blocking};
 
 pub(crate) use cell::wake_contained;
-pub(crate) use header::{Ending, Meta, RunToken, TaskRef};
+pub(crate) use header::{Ending, Look, Meta, RunToken, TaskRef};
 pub(crate) use registry::{Registry, Returns};
 pub(crate) use reuse::trim as trim_memory;
+pub(crate) use state::Progress;
 pub(crate) use whose::Whose;
 
 use header::HandleRef;
@@ -79,6 +82,12 @@ pub(crate) trait Schedule: Send + Sync + Sized + 'static {
 
     /// Gives a complete task back to the registry. Called once for each task for which `let_go` was false.
     fn give_back(&self, task: Ending);
+}
+
+/// Called by a thread that begins to poll futures, perhaps in the middle of a poll: what that one may do still, and waits for, is
+/// left alone until the guard is dropped.
+pub(crate) fn poll_scope() -> (budget::Scope, wait::Scope) {
+    (budget::scope(), wait::scope())
 }
 
 /// Makes a task: the run token, for the registry and then for a queue, and the handle.

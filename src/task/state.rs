@@ -64,6 +64,15 @@ const WAKES: u64 = !(ONE_WAKE - 1);
 #[derive(Debug)]
 pub(super) struct State(AtomicU64);
 
+/// How far a task is, for whoever only looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It waits to be woken.
+    Idle,
+    /// It has been woken, and is in a queue or in a poll.
+    Woken,
+}
+
 /// What a waker has to do next.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
@@ -221,6 +230,14 @@ impl State {
         let before = self.0.fetch_add(RETIRED, planted::ordering(Step::RetirePublishes, Ordering::AcqRel));
         debug_assert_eq!(before & RETIRED, 0, "a task is retired once");
         if before & HANDLE_DROPPED != 0 { Retired::Free } else { Retired::Held }
+    }
+
+    /// `None`: it has ended.
+    pub(super) fn look(&self) -> Option<Progress> {
+        // Ordering: Relaxed; what is seen may be over.
+        let word = self.0.load(Ordering::Relaxed);
+        let progress = if word & WAKES == 0 { Progress::Idle } else { Progress::Woken };
+        (word & COMPLETE == 0).then_some(progress)
     }
 
     /// Whether the output is there.

@@ -3,7 +3,7 @@
 use super::Instant;
 use crate::driver::Timer;
 use crate::runtime::Handle;
-use crate::task::budget;
+use crate::task::{budget, wait};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
@@ -76,7 +76,10 @@ impl Sleep {
     #[inline]
     pub(super) fn poll_unasked(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        ready!(this.timer.poll(this.deadline.time(), cx.waker()));
+        if this.timer.poll(this.deadline.time(), cx.waker()).is_pending() {
+            wait::note_timer(this.deadline.time().0);
+            return Poll::Pending;
+        }
         budget::draw();
         Poll::Ready(())
     }

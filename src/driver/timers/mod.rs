@@ -44,6 +44,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 pub(crate) use timer::Timer;
+pub(crate) use wheel::TimerStatistics;
 use wheel::{NEVER, Wheel};
 #[cfg(feature = "test-util")]
 pub(super) use word::LAST;
@@ -187,6 +188,13 @@ impl Timers {
                 shard.publish(wheel.next());
             }
         }
+    }
+
+    pub(super) fn statistics(&self) -> TimerStatistics {
+        self.shards.iter().fold(TimerStatistics::default(), |sum, shard| {
+            let TimerStatistics { armed, fired, cancelled } = shard.wheel.lock().statistics;
+            TimerStatistics { armed: sum.armed + armed, fired: sum.fired + fired, cancelled: sum.cancelled + cancelled }
+        })
     }
 
     /// Ends all timers, and moves their wakers to `woken`.

@@ -52,6 +52,16 @@ pub(super) struct Wheel {
     used: [u64; PENDING / WORD],
     /// Each slot's timers, level by level, and what is pending.
     lists: Box<[Node; PENDING + 1]>,
+    pub(super) statistics: TimerStatistics,
+}
+
+/// What has become of timers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TimerStatistics {
+    pub(crate) armed: u64,
+    pub(crate) fired: u64,
+    /// Taken out before that.
+    pub(crate) cancelled: u64,
 }
 
 // SAFETY: the entries that it points to are `Send` and `Sync`, and its own by what `insert` demands; the heads are its own.
@@ -64,7 +74,7 @@ impl Wheel {
             // SAFETY: it stays in its box, which is dropped with the wheel; entries that are armed keep that alive.
             unsafe { head.become_head() };
         }
-        Wheel { elapsed: now, used: [0; PENDING / WORD], lists }
+        Wheel { elapsed: now, used: [0; PENDING / WORD], lists, statistics: TimerStatistics::default() }
     }
 
     /// The time up to which everything has been taken out.
@@ -88,6 +98,7 @@ impl Wheel {
         // SAFETY: the entry is not armed, so it has none, and its owner calls.
         unsafe { entry.put_waker(waker) };
         entry.word.arm(deadline);
+        self.statistics.armed += 1;
         // SAFETY: it is live and in no list, and stays live, as the caller promises.
         unsafe { self.link(NonNull::from(entry), deadline) };
     }
@@ -111,6 +122,7 @@ impl Wheel {
     /// The entry is in this wheel, and is not used any more.
     #[inline]
     pub(super) unsafe fn remove_for_good(&mut self, entry: &Entry) -> Waker {
+        self.statistics.cancelled += 1;
         // SAFETY: as the caller promises.
         unsafe { Entry::leave(NonNull::from(entry)) };
         // SAFETY: it has one, and is out of the wheel.
@@ -227,6 +239,7 @@ impl Wheel {
         // SAFETY: this has the wheel that the entry is in. The waker first, because with `fire` the entry may be gone.
         let waker = unsafe { timer.take_waker() };
         let Fire::Later(deadline) = timer.word.fire(until) else {
+            self.statistics.fired += 1;
             // Soon to be woken.
             prefetch(waker.data());
             return Some(waker);

@@ -129,7 +129,7 @@ impl<T: AsRawFd> AsyncFd<T> {
     #[track_caller]
     pub fn try_with_interest(inner: T, interest: Interest) -> Result<Self, AsyncFdRegisterError<T>> {
         let descriptor = inner.as_raw_fd();
-        match Handle::current_reactor().register(&mut SourceFd(&descriptor), interest) {
+        match Handle::current_reactor().register(&mut SourceFd(&descriptor), descriptor, interest) {
             Ok(registration) => Ok(AsyncFd { registration, inner: Some(inner) }),
             Err(cause) => Err(AsyncFdRegisterError { inner, cause }),
         }

@@ -16,6 +16,7 @@ use super::Shared;
 use super::seats::Remote;
 use super::sleep::Muster;
 use super::worker::Worker;
+use crate::primitives::clock::Tick;
 use crate::primitives::deque::settle;
 use crate::primitives::plain::Ordering;
 use crate::primitives::{Mutex, backtrace, clock, spin_loop};
@@ -109,6 +110,7 @@ impl Monitor {
 
     fn look_and_set(&mut self, watch: &Watch, usual: Duration) {
         let now = clock::now();
+        Tick::advance(now);
         let next = match self.look(now) {
             Next::In(delay) => Some(delay),
             Next::Rest(delay) => {
@@ -193,6 +195,7 @@ impl Monitor {
                 self.look_at_suspect(index, remote, now, usual, &mut found);
             } else {
                 self.end(index, now);
+                remote.see(beat.poll, Tick::now());
                 self.suspects[index] = Some(Suspect::new(beat, now));
                 if remote.has_tasks() || nobody_is_free {
                     found.waits_behind.push(index);
@@ -236,7 +239,7 @@ impl Monitor {
         }
         if suspect.cause.is_some() {
             if elapsed >= usual && suspect.counted.is_none() {
-                self.count(&mut suspect);
+                self.count(&mut suspect, remote);
             }
             if suspect.counted.is_none() {
                 found.wait_until(suspect.since + usual);
@@ -254,11 +257,12 @@ impl Monitor {
     }
 
     /// Counts a stall, if its task is still the one that is polled.
-    fn count(&self, suspect: &mut Suspect) {
+    fn count(&self, suspect: &mut Suspect, remote: &Remote) {
         if let Some(task) = self.shared.registry.find(suspect.beat.task) {
             let location = task.meta().location;
             watch(&self.shared).sites.count(location);
             watch(&self.shared).stalls.fetch_add(1, Ordering::Relaxed);
+            remote.stalls.add(1);
             suspect.counted = Some(location);
         }
     }

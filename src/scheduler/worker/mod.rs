@@ -16,7 +16,10 @@
 //! While it polls, a worker holds nothing but that task: its deque and its slot are open to thieves, no lock is held. What it wakes
 //! while it is known to be stuck in a poll goes to the injector.
 
+mod attention;
+mod detour;
 mod pace;
+mod sampling;
 mod stuck;
 
 pub(crate) use stuck::Blocking;
@@ -30,10 +33,15 @@ use super::sleep::Retracted;
 use super::{Counters, Patience, Shared, call};
 use crate::primitives::atomic::{Ordering, fence};
 use crate::primitives::backtrace::{Registered, register_this_thread};
+use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::{self, settle};
+use crate::primitives::plain::Ordering as PlainOrdering;
 use crate::primitives::random;
-use crate::task::{Ending, Id, Returns, RunToken, Whose, budget, trim_memory};
+use crate::task::{Ending, Id, Returns, RunToken, Whose, budget, poll_scope, trim_memory};
+use attention::Attention;
+use detour::Detour;
 use pace::Pace;
+use sampling::Sampling;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,15 +82,15 @@ pub(crate) struct Worker {
     pace: Pace,
     /// Polls from the LIFO slot in a row.
     lifo_run: Cell<u32>,
-    /// The LIFO slot is not used.
-    no_slot: bool,
-    /// What is woken now goes to the deque, not to the LIFO slot: always, in `Events`, or because a task that came out of the
-    /// deque has ended.
-    to_deque: Cell<bool>,
+    detour: Detour,
+    /// Which maintenance turns end with a sample, and which batches of events begin with one.
+    turns: Sampling,
+    batches: Sampling,
+    /// What `Shared::stamped_outside` was when this last took from the injector.
+    seen_stamped: Cell<u64>,
     /// What this worker put into its deque since it last told a sleeper.
     untold: Cell<Untold>,
-    /// Counted as searching.
-    searching: Cell<bool>,
+    attention: Attention,
     /// For what is in the deques of others.
     appetite: Appetite,
     /// For what comes from outside. It is learned from how fast that comes.
@@ -116,11 +124,14 @@ const SEARCH_PASSES: u32 = 4;
 /// How long a worker that is listed as asleep looks for a pusher's notification before it blocks.
 const LONGEST_LOOK: Duration = Duration::from_micros(8);
 
+/// Polls among which a sample is sought that this worker has stamped. One that was stolen is not found here, but by the thief.
+const SOUGHT: u32 = 256;
+
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, seat: Seat) -> Self {
         let Seat { index, queue } = seat;
         let seed = shared.config.seed.wrapping_add(index as u64);
-        let no_slot = !shared.config.lifo_slot;
+        let detour = Detour::new(!shared.config.lifo_slot, shared.config.time_all_delays);
         Worker {
             pace: Pace::new(shared.config.event_interval, shared.config.global_queue_interval),
             own: shared.seats.get(index).clone(),
@@ -130,10 +141,12 @@ impl Worker {
             index,
             queue,
             lifo_run: Cell::new(0),
-            no_slot,
-            to_deque: Cell::new(no_slot),
+            detour,
+            turns: Sampling::new(),
+            batches: Sampling::new(),
+            seen_stamped: Cell::new(0),
             untold: Cell::new(Untold::Nothing),
-            searching: Cell::new(false),
+            attention: Attention::default(),
             appetite: Appetite::default(),
             outside: Appetite::default(),
             patience: Patience::new(LONGEST_LOOK),
@@ -168,7 +181,7 @@ impl Worker {
     pub(super) fn task_ended(&self) {
         self.counters().ended.add(1);
         if self.lifo_run.get() == 0 {
-            self.to_deque.set(true);
+            self.detour.set_to_deque();
         }
     }
 
@@ -179,7 +192,13 @@ impl Worker {
 
     fn set_in_events(&self, in_events: bool) {
         self.in_events.set(in_events);
-        self.to_deque.set(in_events || self.no_slot);
+        self.detour.reset();
+        if in_events {
+            self.detour.set_to_deque();
+            if self.batches.is_due() {
+                self.detour.stamp_next();
+            }
+        }
     }
 
     fn send_home(&self) {
@@ -197,9 +216,14 @@ impl Worker {
     fn work(&self, main: &mut impl Main) {
         let _entered = current::enter(self);
         let _whose = Whose::Polled.begin();
-        let _budget = budget::scope();
+        let _scope = poll_scope();
         // Also when the main future panics.
         let _leave = Leave(self);
+        self.attention.set_times(self.shared.config.time_all_polls);
+        if self.detour.stamps_all() {
+            self.attention.seek(1);
+        }
+        self.wakes_up();
         loop {
             if main.poll() {
                 break;
@@ -232,13 +256,61 @@ impl Worker {
         registered
     }
 
-    /// Step 5.
+    /// Steps 4 and 5.
     // Always: the loop is compiled for each kind of `Main`, and out of line this costs 15 instructions more at every poll.
     #[inline(always)]
     fn poll(&self, token: RunToken) {
-        if self.searching.get() {
+        if self.attention.is_needed() {
+            return self.poll_attentively(token);
+        }
+        self.run_task(token, RunToken::run);
+    }
+
+    #[inline(never)]
+    fn poll_attentively(&self, token: RunToken) {
+        if self.attention.searches() {
             self.end_search();
         }
+        if self.attention.seeks() {
+            self.look_for_stamp(&token);
+        }
+        let times = self.attention.times();
+        if times {
+            // What a poll wakes is as good a sample as the poll.
+            self.detour.stamp_next();
+            self.attention.set_times(self.shared.config.time_all_polls);
+        }
+        self.run_task(token, |token| {
+            let began = times.then(clock::now);
+            let again = token.run();
+            if let Some(began) = began {
+                let took = clock::now().saturating_duration_since(began);
+                self.counters().poll_times.record(took.as_nanos() as u64);
+            }
+            if self.detour.stamps_all()
+                && let Some(token) = &again
+            {
+                token.stamp(self.shared.nanoseconds(clock::now()));
+            }
+            again
+        });
+    }
+
+    fn look_for_stamp(&self, token: &RunToken) {
+        let stamped = token.stamped();
+        if let Some(since) = stamped {
+            let now = self.shared.nanoseconds(clock::now());
+            self.counters().schedule_delays.record(now.saturating_sub(since));
+        }
+        let all = self.detour.stamps_all();
+        self.attention.looked(stamped.is_some() && !all);
+        if all {
+            self.attention.seek(1);
+        }
+    }
+
+    #[inline(always)]
+    fn run_task(&self, token: RunToken, run: impl FnOnce(RunToken) -> Option<RunToken>) {
         // Step 4. A worker that sleeps must learn of tasks that would wait for this poll.
         let is_work_left = || !self.queue.is_empty();
         let sleeper = match self.untold.replace(Untold::Nothing) {
@@ -251,8 +323,8 @@ impl Worker {
         }
         self.pulse().begin_poll(token.place());
         budget::refill();
-        let again = token.run();
-        self.to_deque.set(self.no_slot);
+        let again = run(token);
+        self.detour.reset();
         if self.pulse().is_stuck() {
             self.is_back();
         }
@@ -270,7 +342,20 @@ impl Worker {
         if self.pulse().is_stuck() {
             return self.push_to_others(token);
         }
-        if self.to_deque.get() {
+        if self.detour.is_needed() {
+            self.push_on_detour(token);
+        } else if let Some(displaced) = self.own.lifo_slot.replace(token) {
+            self.push_to_deque(displaced);
+        }
+    }
+
+    #[inline(never)]
+    fn push_on_detour(&self, token: RunToken) {
+        if self.detour.take_stamp() {
+            token.stamp(self.shared.nanoseconds(clock::now()));
+            self.attention.seek(SOUGHT);
+        }
+        if self.detour.leads_to_deque() {
             self.push_to_deque(token);
         } else if let Some(displaced) = self.own.lifo_slot.replace(token) {
             self.push_to_deque(displaced);
@@ -306,6 +391,9 @@ impl Worker {
         let due = self.pace.due(self.shared.injector.is_empty());
         if due.events {
             self.maintain();
+            if self.turns.is_due() {
+                self.attention.set_times(true);
+            }
         }
         if due.injector { self.take_injected() } else { None }
     }
@@ -332,7 +420,13 @@ impl Worker {
         }
         let token = settle(|| self.shared.injector.steal_batch_and_pop(&self.queue))?;
         self.untold.set(Untold::Batch);
-        self.outside.took(1 + self.queue.len());
+        let taken = 1 + self.queue.len();
+        self.outside.took(taken);
+        // Ordering: Relaxed; at worst a sample is missed.
+        let stamped = self.shared.stamped_outside.load(PlainOrdering::Relaxed);
+        if self.seen_stamped.replace(stamped) != stamped {
+            self.attention.seek(taken as u32);
+        }
         Some(token)
     }
 
@@ -344,11 +438,11 @@ impl Worker {
         if self.shared.seats.len() == 1 && self.outside.is_eager() {
             return None;
         }
-        if !self.searching.get() {
+        if !self.attention.searches() {
             if !self.shared.sleep.try_search() {
                 return None;
             }
-            self.searching.set(true);
+            self.attention.set_searches(true);
         }
         // One nap at most, or a worker that finds little with each of many peers would take one for each.
         let napped = Cell::new(false);
@@ -408,6 +502,7 @@ impl Worker {
             self.counters().steals.add(1);
             self.counters().stolen.add(taken as u64);
             self.appetite.took(taken);
+            self.attention.seek(taken as u32);
             self.untold.set(Untold::Batch);
             return Some(token);
         }
@@ -422,7 +517,7 @@ impl Worker {
 
     /// Leaves the search with work found; "Leaving a search with work" in `sleep/README.md`.
     fn end_search(&self) {
-        self.searching.set(false);
+        self.attention.set_searches(false);
         if self.shared.sleep.end_search() && self.shared.has_visible_work() {
             self.shared.notify();
         }
@@ -432,10 +527,11 @@ impl Worker {
     fn park(&self, main: &impl Main) {
         self.shared.registry.collect(self.home());
         trim_memory();
-        let was_searching = self.searching.replace(false);
+        let was_searching = self.attention.searches();
+        self.attention.set_searches(false);
         let sees_work = || self.shared.has_visible_work() || main.is_woken();
         if !self.shared.sleep.prepare(self.index, was_searching, sees_work) {
-            self.searching.set(true);
+            self.attention.set_searches(true);
             return;
         }
         if self.pulse().is_stuck() {
@@ -447,17 +543,30 @@ impl Worker {
         call(self.shared.config.on_park.as_ref());
         // The hook may have woken a task into the slot, where nobody else may look.
         let has_blocked = self.own.lifo_slot.is_empty() && self.block();
+        if has_blocked {
+            self.wakes_up();
+        }
         call(self.shared.config.on_unpark.as_ref());
         let is_notified = self.shared.sleep.retract(self.index, false) == Retracted::Notified;
         if has_blocked {
             self.patience.learn(is_notified);
         }
         if is_notified {
-            self.searching.set(true);
+            self.attention.set_searches(true);
         } else if polls == self.counters().polls() && self.queue.is_empty() {
             self.counters().idle_wakes.add(1);
         }
         self.shared.be_watched();
+    }
+
+    fn wakes_up(&self) {
+        let now = clock::now();
+        Tick::advance(now);
+        self.counters().wakes_up(self.shared.nanoseconds(now));
+    }
+
+    fn falls_asleep(&self) {
+        self.counters().falls_asleep(self.shared.nanoseconds(clock::now()));
     }
 
     /// Blocks: in the reactor if nobody else does. False: it was not necessary.
@@ -466,6 +575,7 @@ impl Worker {
         if self.patience.look(|| parker.consume()) {
             return false;
         }
+        self.falls_asleep();
         if let Some(watch) = &self.shared.watch {
             watch.set_off(&self.shared.sleep);
         }
@@ -498,6 +608,7 @@ impl Worker {
 
     /// Leaves the loop with the scheduler's books in order, and tells others what is left.
     fn leave(&self) {
+        self.falls_asleep();
         self.pulse().end_polls();
         // A verdict that is being passed sees that, or is seen here.
         fence(Ordering::SeqCst);
@@ -512,7 +623,7 @@ impl Worker {
                 self.shared.injector.push(token);
             }
         }
-        if self.searching.get() {
+        if self.attention.searches() {
             self.end_search();
         }
         if self.shared.has_visible_work() {

@@ -29,7 +29,7 @@ impl Worker {
     /// A spare, which has been counted as a member that searches.
     pub(in super::super) fn spare(shared: Arc<Shared>, seat: Seat) -> Self {
         let worker = Worker::new(shared, seat);
-        worker.searching.set(true);
+        worker.attention.set_searches(true);
         worker
     }
 
@@ -52,7 +52,7 @@ impl Worker {
     /// This worker is stuck: others are to find what it wakes, and at once.
     #[cold]
     pub(super) fn push_to_others(&self, token: RunToken) {
-        self.shared.injector.push(token);
+        self.shared.push_to_injector(token);
         self.shared.notify();
     }
 

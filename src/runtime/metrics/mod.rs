@@ -1,9 +1,17 @@
 //! Numbers that say how a runtime is doing.
 
+mod histogram;
+mod snapshot;
+
+pub use histogram::Histogram;
+pub use snapshot::{RuntimeSnapshot, WorkerSnapshot};
+
 use super::handle::Inner;
 use crate::scheduler::{Counters, StallSite};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How a runtime is doing. All numbers are on by default and cost the runtime next to nothing: each worker writes its own.
 ///
@@ -100,6 +108,83 @@ impl RuntimeMetrics {
         self.inner.blocking.queue_depth()
     }
 
+    /// How often somebody looked at sockets and timers, with or without waiting.
+    pub fn reactor_turn_count(&self) -> u64 {
+        self.inner.driver.statistics().turns
+    }
+
+    /// How many events of sockets, pipes and other descriptors these looks found.
+    pub fn io_driver_ready_count(&self) -> u64 {
+        self.inner.driver.statistics().events
+    }
+
+    /// How many sockets, pipes and other descriptors were ever registered.
+    pub fn io_driver_fd_registered_count(&self) -> u64 {
+        self.inner.driver.statistics().registered
+    }
+
+    /// How many of them have gone.
+    pub fn io_driver_fd_deregistered_count(&self) -> u64 {
+        self.inner.driver.statistics().deregistered
+    }
+
+    /// How many timers began to be waited for.
+    pub fn timers_armed_count(&self) -> u64 {
+        self.inner.driver.statistics().timers.armed
+    }
+
+    /// How many of them came to their time.
+    pub fn timers_fired_count(&self) -> u64 {
+        self.inner.driver.statistics().timers.fired
+    }
+
+    /// How many of them were dropped, or reset to a time that had passed, before that.
+    pub fn timers_cancelled_count(&self) -> u64 {
+        self.inner.driver.statistics().timers.cancelled
+    }
+
+    /// Whether every poll is timed; see
+    /// [`enable_metrics_poll_time_histogram`](super::Builder::enable_metrics_poll_time_histogram). Otherwise one is now and then.
+    pub fn poll_time_histogram_enabled(&self) -> bool {
+        self.inner.scheduler.times_all_polls()
+    }
+
+    /// How many buckets the histograms of poll times have.
+    pub fn poll_time_histogram_num_buckets(&self) -> usize {
+        Histogram::num_buckets()
+    }
+
+    /// Which poll times a bucket counts.
+    ///
+    /// # Panics
+    ///
+    /// If there is no bucket of that number.
+    #[track_caller]
+    pub fn poll_time_histogram_bucket_range(&self, bucket: usize) -> Range<Duration> {
+        Histogram::bucket_range(bucket)
+    }
+
+    /// How many polls of a worker took as long as a bucket counts, of those that were timed.
+    ///
+    /// # Panics
+    ///
+    /// If there is no worker or no bucket of that number.
+    #[track_caller]
+    pub fn poll_time_histogram_bucket_count(&self, worker: usize, bucket: usize) -> u64 {
+        Histogram::new(self.worker(worker).poll_times.counts()).bucket_count(bucket)
+    }
+
+    /// Whether every delay is noted; see
+    /// [`enable_metrics_schedule_delay_histogram`](super::Builder::enable_metrics_schedule_delay_histogram).
+    pub fn schedule_delay_histogram_enabled(&self) -> bool {
+        self.inner.scheduler.times_all_delays()
+    }
+
+    /// All numbers at once.
+    pub fn snapshot(&self) -> RuntimeSnapshot {
+        RuntimeSnapshot::take(self)
+    }
+
     /// How many tasks wait in the worker's own queue.
     ///
     /// # Panics
@@ -147,6 +232,27 @@ impl RuntimeMetrics {
         self.worker(worker).parks.get()
     }
 
+    /// How many polls of the worker have kept it for longer than [`stall_after`](super::Builder::stall_after).
+    #[track_caller]
+    pub fn worker_stalls_count(&self, worker: usize) -> u64 {
+        self.worker(worker);
+        self.inner.scheduler.worker_stalls(worker)
+    }
+
+    /// For how long the worker has been awake.
+    #[track_caller]
+    pub fn worker_total_busy_duration(&self, worker: usize) -> Duration {
+        self.worker(worker);
+        self.inner.scheduler.busy(worker)
+    }
+
+    /// How many tasks the worker's own queue could not take. Always 0: it grows.
+    #[track_caller]
+    pub fn worker_overflow_count(&self, worker: usize) -> u64 {
+        self.worker(worker);
+        0
+    }
+
     /// How often the worker was woken and found nothing to do.
     #[track_caller]
     pub fn worker_noop_count(&self, worker: usize) -> u64 {
@@ -156,49 +262,7 @@ impl RuntimeMetrics {
 
 impl fmt::Display for RuntimeMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "tasks: {} alive, {} spawned; global queue: {} waiting, {} from outside",
-            self.num_alive_tasks(),
-            self.spawned_tasks_count(),
-            self.global_queue_depth(),
-            self.remote_schedule_count(),
-        )?;
-        writeln!(
-            f,
-            "stalls: {} polls, {} tasks rescued, {} spare workers",
-            self.stalls_count(),
-            self.rescued_tasks_count(),
-            self.num_spare_workers(),
-        )?;
-        writeln!(
-            f,
-            "blocking pool: {} threads, {} idle, {} closures waiting",
-            self.num_blocking_threads(),
-            self.num_idle_blocking_threads(),
-            self.blocking_queue_depth(),
-        )?;
-        write!(
-            f,
-            "{:>6} {:>10} {:>10} {:>10} {:>7} {:>8} {:>7} {:>7} {:>6}",
-            "worker", "polls", "lifo polls", "scheduled", "steals", "stolen", "parks", "no-ops", "queued"
-        )?;
-        for worker in 0..self.num_workers() {
-            write!(
-                f,
-                "\n{:>6} {:>10} {:>10} {:>10} {:>7} {:>8} {:>7} {:>7} {:>6}",
-                worker,
-                self.worker_poll_count(worker),
-                self.worker_lifo_poll_count(worker),
-                self.worker_local_schedule_count(worker),
-                self.worker_steal_operations(worker),
-                self.worker_steal_count(worker),
-                self.worker_park_count(worker),
-                self.worker_noop_count(worker),
-                self.worker_local_queue_depth(worker),
-            )?;
-        }
-        Ok(())
+        self.snapshot().fmt(f)
     }
 }
 
