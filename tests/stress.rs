@@ -19,7 +19,7 @@ use rt::io::{AsyncReadExt, AsyncWriteExt};
 use rt::net::{TcpListener, TcpStream};
 use rt::runtime::{Handle, Runtime, RuntimeMetrics};
 use rt::sync::{Notify, Semaphore, mpsc as async_mpsc, oneshot};
-use rt::task::{JoinHandle, spawn_blocking, yield_now};
+use rt::task::{JoinHandle, JoinSet, spawn_blocking, try_id, yield_now};
 use rt::time::{Sleep, sleep, timeout};
 use support::{DropCounter, current, eventually, multi};
 
@@ -447,6 +447,77 @@ fn wakes_by_many_threads_while_tasks_come_and_go_are_not_lost() {
             });
         });
     }
+}
+
+#[test]
+fn sets_of_tasks_that_are_used_at_random_lose_no_member() {
+    watched(4, 0x5e75, |mut random, progress| {
+        let runtime = multi(4);
+        let drops = DropCounter::new();
+        let workloads: Vec<_> = (0..4)
+            .map(|_| {
+                let (mut random, progress, drops) = (random.fork(), progress.clone(), drops.clone());
+                runtime.spawn(async move {
+                    let (mut set, mut in_it) = (JoinSet::new(), 0);
+                    for number in 0..20_000_u64 {
+                        progress.step();
+                        match random.below(16) {
+                            0..8 => {
+                                let (guard, yields) = (drops.guard(), random.below(4));
+                                let member = async move {
+                                    for _ in 0..yields {
+                                        yield_now().await;
+                                    }
+                                    (guard, try_id())
+                                };
+                                let abort = set.spawn(member);
+                                in_it += 1;
+                                if number % 32 == 0 {
+                                    abort.abort();
+                                }
+                            }
+                            8..11 => match set.join_next_with_id().await {
+                                Some(Ok((id, (_guard, told)))) => {
+                                    assert_eq!(told, Some(id));
+                                    in_it -= 1;
+                                }
+                                Some(Err(error)) => {
+                                    assert!(error.is_cancelled());
+                                    in_it -= 1;
+                                }
+                                None => assert_eq!(in_it, 0),
+                            },
+                            11..14 => in_it -= usize::from(set.try_join_next().is_some()),
+                            14 => yield_now().await,
+                            _ => match random.below(64) {
+                                0 => set.abort_all(),
+                                1 => {
+                                    set.detach_all();
+                                    in_it = 0;
+                                }
+                                2 => {
+                                    set.shutdown().await;
+                                    in_it = 0;
+                                }
+                                3 => {
+                                    set = JoinSet::new();
+                                    in_it = 0;
+                                }
+                                _ => {}
+                            },
+                        }
+                        assert_eq!(set.len(), in_it);
+                    }
+                })
+            })
+            .collect();
+        runtime.block_on(async {
+            for workload in workloads {
+                workload.await.unwrap();
+            }
+        });
+        eventually(PATIENCE, || drops.drops() == drops.guards());
+    });
 }
 
 #[test]

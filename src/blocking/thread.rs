@@ -2,10 +2,10 @@
 
 use super::crew::{Call, Duty, Seat, Slept, TimedOut};
 use super::growth::{Verdict, View};
-use super::{CURRENT, Errand, Pool};
+use super::{Errand, Pool};
 use crate::primitives::os_thread::{self, Doing};
 use crate::primitives::{Patience, clock};
-use crate::task::{RunToken, trim_memory};
+use crate::task::{RunToken, Whose, trim_memory};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -79,10 +79,10 @@ impl Pool {
 
     fn run(&self, seat: &Seat, token: RunToken) {
         seat.begin(token.place());
-        CURRENT.set(token.id().as_u64());
+        let whose = Whose::Task(token.id()).begin();
         // A closure does not wake itself, so the token never comes back.
         let again = token.run();
-        CURRENT.set(0);
+        drop(whose);
         debug_assert!(again.is_none(), "a closure runs once");
         seat.end();
         self.ended(1);

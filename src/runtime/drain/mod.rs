@@ -27,12 +27,12 @@ mod report;
 pub use report::{Drained, DrainedTask};
 
 use super::context;
+use super::current_id::try_id;
 use super::handle::Inner;
 use super::{Handle, Runtime, Wait};
-use crate::blocking::Pool;
 use crate::primitives::{Condvar, Mutex, clock, thread};
 use crate::task::signal::Signal;
-use crate::task::{Inside, TaskRef, wake_contained, yield_now};
+use crate::task::{Id, Inside, TaskRef, wake_contained, yield_now};
 use std::collections::HashSet;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -104,8 +104,7 @@ enum Stage {
 impl Attempt {
     /// Must be called where the drain is waited for.
     fn begin(inner: &Arc<Inner>, deadline: Duration) -> Arc<Self> {
-        let task = inner.scheduler.current_task().map(|task| task.id().as_u64());
-        let drainer = task.or_else(Pool::current_closure);
+        let drainer = try_id().map(Id::as_u64);
         let aborted = {
             let mut state = inner.drain.state.lock();
             state.active += 1;
