@@ -19,7 +19,7 @@ use rt::io::{AsyncReadExt, AsyncWriteExt};
 use rt::net::{TcpListener, TcpStream};
 use rt::runtime::{Handle, Runtime, RuntimeMetrics};
 use rt::sync::{Notify, Semaphore, mpsc as async_mpsc, oneshot};
-use rt::task::{JoinHandle, JoinSet, spawn_blocking, try_id, yield_now};
+use rt::task::{JoinHandle, JoinSet, spawn_blocking, try_id, try_scope, yield_now};
 use rt::time::{Sleep, sleep, timeout};
 use support::{DropCounter, current, eventually, multi};
 
@@ -706,6 +706,93 @@ fn sockets_that_talk_stop_and_close_at_random_all_end() {
                 }
                 server.abort();
             });
+        });
+    }
+}
+
+/// Counts whoever has one, from when it was made until it is dropped.
+struct Inside(Arc<AtomicI64>);
+
+impl Inside {
+    fn of(count: &Arc<AtomicI64>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Inside(count.clone())
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A scope whose children fail, cancel it, are aborted, and are such scopes themselves. Some are given up. Of those that are not, nothing is left
+/// when they have ended.
+fn branch(mut random: Random, depth: u32, progress: Arc<Progress>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let inside = Arc::new(AtomicI64::new(0));
+        let impatience = (random.below(5) == 0).then(|| Duration::from_micros(random.below(500)));
+        let children = inside.clone();
+        let run = try_scope(async move |scope| {
+            for _ in 0..random.below(8) {
+                let (mut own, guard, siblings) = (random.fork(), Inside::of(&children), scope.clone());
+                let (inner, below) = (progress.clone(), depth > 0);
+                let child = scope.spawn(async move {
+                    let _guard = guard;
+                    for _ in 0..own.below(4) {
+                        yield_now().await;
+                    }
+                    inner.step();
+                    match own.below(12) {
+                        0 => return Err(own.next()),
+                        1 => siblings.cancel(),
+                        2 => sleep(Duration::from_micros(own.below(300))).await,
+                        3 => drop(timeout(Duration::from_micros(own.below(300)), siblings.cancelled()).await),
+                        _ if below => branch(own, depth - 1, inner).await,
+                        _ => {}
+                    }
+                    Ok(())
+                });
+                match random.below(6) {
+                    0 => child.abort(),
+                    1 => drop(child.await),
+                    _ => {}
+                }
+            }
+            // For those that wait for it.
+            yield_now().await;
+            scope.cancel();
+            Ok(())
+        });
+        match impatience {
+            Some(patience) => drop(timeout(patience, run).await),
+            None => {
+                let _ = run.await;
+                assert_eq!(inside.load(Ordering::Relaxed), 0, "a child has outlived its scope");
+            }
+        }
+    })
+}
+
+#[test]
+fn scopes_in_scopes_end_with_all_that_is_in_them_and_are_drained() {
+    for (workers, seed) in [(1, 0x5c0b_e001), (2, 0x5c0b_e002), (4, 0x5c0b_e003)] {
+        watched(workers, seed, move |mut random, progress| {
+            for _ in 0..10 {
+                let runtime = multi(workers);
+                let trees: Vec<_> =
+                    (0..40).map(|_| runtime.spawn(branch(random.fork(), 3, progress.clone()))).collect();
+                let cut = random.below(3) == 0;
+                let drained = runtime.drain(if cut { Duration::ZERO } else { PATIENCE });
+                assert!(drained.stuck().is_empty() && (cut || drained.is_clean()), "{drained}");
+                for tree in trees {
+                    match current().block_on(tree) {
+                        Ok(()) => {}
+                        Err(error) => assert!(cut && error.is_cancelled(), "{error}"),
+                    }
+                }
+                progress.step();
+            }
         });
     }
 }
