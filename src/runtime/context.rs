@@ -17,9 +17,17 @@ thread_local! {
     /// Kept alive by the counted reference in the `EnterGuard` that set it.
     static CURRENT: Cell<*const Inner> = const { Cell::new(null()) };
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    static ASYNC: Cell<Option<RuntimeFlavor>> = const { Cell::new(None) };
+    static ASYNC: Cell<Option<Async>> = const { Cell::new(None) };
     /// Set for the life of a thread that a runtime started.
     static MEMBER_OF: Cell<*const Inner> = const { Cell::new(null()) };
+}
+
+/// Whose futures a thread is polling.
+#[derive(Clone, Copy)]
+struct Async {
+    flavor: RuntimeFlavor,
+    /// Only to be compared.
+    runtime: *const Inner,
 }
 
 /// Runs `f` with the runtime this thread is in.
@@ -102,7 +110,7 @@ pub(super) fn is_async() -> bool {
 
 /// Whether others wait until this thread returns from a poll, and nobody can take its place.
 pub(super) fn must_not_block() -> bool {
-    ASYNC.get() == Some(RuntimeFlavor::CurrentThread)
+    ASYNC.get().is_some_and(|polling| polling.flavor == RuntimeFlavor::CurrentThread)
 }
 
 /// Marks this thread as one that `inner` started.
@@ -120,13 +128,19 @@ pub(super) fn is_member(inner: &Arc<Inner>) -> bool {
     std::ptr::eq(MEMBER_OF.get(), Arc::as_ptr(inner))
 }
 
-/// Marks this thread as polling futures of a runtime of that kind until the guard is dropped.
-pub(super) fn begin_async(flavor: RuntimeFlavor) -> AsyncGuard {
-    AsyncGuard { before: ASYNC.replace(Some(flavor)) }
+/// Whether this thread runs code for the runtime at that address: it is one of its threads, or in its `block_on`.
+pub(super) fn is_inside(runtime: *const Inner) -> bool {
+    MEMBER_OF.get() == runtime || ASYNC.get().is_some_and(|polling| polling.runtime == runtime)
+}
+
+/// Marks this thread as polling futures of a runtime until the guard is dropped.
+pub(super) fn begin_async(inner: &Arc<Inner>) -> AsyncGuard {
+    let polling = Async { flavor: inner.flavor, runtime: Arc::as_ptr(inner) };
+    AsyncGuard { before: ASYNC.replace(Some(polling)) }
 }
 
 pub(super) struct AsyncGuard {
-    before: Option<RuntimeFlavor>,
+    before: Option<Async>,
 }
 
 impl Drop for AsyncGuard {

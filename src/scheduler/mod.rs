@@ -35,15 +35,16 @@ mod seats;
 mod sleep;
 mod worker;
 
+pub(crate) use crate::primitives::Patience;
 pub(crate) use counters::Counters;
 #[cfg(feature = "time")]
 pub(crate) use current::home;
-pub(crate) use current::set_answers;
+pub(crate) use current::{InMain, set_answers};
 pub use id::Id;
 pub use local::{LocalEnterGuard, LocalSet};
 pub(crate) use monitor::Tuning;
 pub use monitor::{Stall, StallCause, StallSite};
-pub(crate) use sleep::{Parker, Patience, Unpark};
+pub(crate) use sleep::{Parker, Unpark};
 pub(crate) use worker::{Blocking, Main, NoMain, Worker};
 
 use crate::primitives::atomic::{AtomicBool, Ordering};
@@ -51,11 +52,12 @@ use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::Injector;
 use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
 use crate::primitives::{CachePadded, spin_loop};
-use crate::task::{Ending, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskRef};
+use crate::task::{
+    Ending, Inside, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskHooks, TaskRef,
+};
 use monitor::Watch;
 use seats::Seats;
 use sleep::Sleep;
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -91,6 +93,9 @@ pub(crate) trait Threads: Send + Sync + 'static {
 /// A callback of the user's.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
+/// Called with a task that has panicked.
+pub(crate) type OnPanic = Arc<dyn Fn(&TaskRef) + Send + Sync>;
+
 /// How workers behave.
 pub(crate) struct Config {
     /// Events are looked at after so many polls.
@@ -105,6 +110,9 @@ pub(crate) struct Config {
     pub(crate) time_all_polls: bool,
     /// The same of the time that a task is ready before it is polled.
     pub(crate) time_all_delays: bool,
+    pub(crate) hooks: TaskHooks,
+    /// Called when a task has panicked.
+    pub(crate) on_panic: Option<OnPanic>,
     /// Where the workers' random numbers begin.
     pub(crate) seed: u64,
     /// How the pool is protected from polls that take too long. `None` for a single worker without threads to help it.
@@ -231,10 +239,13 @@ impl Shared {
     fn take_in(&self, token: RunToken) {
         current::with(self, |worker| {
             let shard = worker.map_or_else(|| self.foreign_home(), Worker::home);
-            match (self.registry.insert(shard, &token), worker) {
-                (true, Some(worker)) => worker.push(token),
-                (true, None) => self.push_from_outside(token),
-                (false, _) => token.cancel(),
+            if !self.registry.insert(shard, &token) {
+                return token.cancel();
+            }
+            self.config.hooks.spawned(&token);
+            match worker {
+                Some(worker) => worker.push(token),
+                None => self.push_from_outside(token),
             }
         });
     }
@@ -249,14 +260,7 @@ impl Shared {
     }
 
     fn foreign_shard(&self) -> usize {
-        thread_local! {
-            static SHARD: Cell<u32> = const { Cell::new(u32::MAX) };
-        }
-        if SHARD.get() == u32::MAX {
-            static NEXT: AtomicU64 = AtomicU64::new(0);
-            SHARD.set((NEXT.fetch_add(1, PlainOrdering::Relaxed) % FOREIGN_SHARDS as u64) as u32);
-        }
-        self.workers + SHARD.get() as usize
+        self.workers + Registry::shard_of_this_thread(FOREIGN_SHARDS)
     }
 
     fn push_to_injector(&self, token: RunToken) {
@@ -352,6 +356,26 @@ impl Shared {
         }
         drop(tasks);
         self.unpark_all();
+    }
+
+    /// From now on tasks that are spawned by threads that are no workers are refused, unless `inside` says that the thread is in code that the
+    /// runtime runs.
+    pub(crate) fn guard(&self, inside: Inside) {
+        self.registry.guard(self.workers, inside);
+    }
+
+    /// All live tasks.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The task that this thread is polling, if it is a worker of this scheduler.
+    pub(crate) fn current_task(&self) -> Option<TaskRef> {
+        if current::is_in_main() {
+            return None;
+        }
+        let place = current::with(self, |worker| worker.and_then(Worker::polled))?;
+        self.registry.find(place)
     }
 
     /// Whether shutdown has begun.
@@ -507,6 +531,7 @@ impl Schedule for Shared {
 
     #[inline]
     fn let_go(&self, task: &Ending) -> bool {
+        self.config.hooks.terminated(task);
         current::with(self, |worker| match worker {
             Some(worker) => {
                 worker.task_ended();
@@ -517,6 +542,12 @@ impl Schedule for Shared {
                 self.registry.let_go(None, task)
             }
         })
+    }
+
+    fn panicked(&self, task: &TaskRef) {
+        if let Some(on_panic) = &self.config.on_panic {
+            on_panic(task);
+        }
     }
 
     fn give_back(&self, task: Ending) {

@@ -231,6 +231,11 @@ impl RunToken {
         wait::since(self.header().wait.load(Ordering::Relaxed))
     }
 
+    /// The task's identifier.
+    pub(crate) fn id(&self) -> Id {
+        self.header().id()
+    }
+
     /// A reference to the task.
     pub(crate) fn task_ref(&self) -> TaskRef {
         self.listed().task_ref()
@@ -316,6 +321,10 @@ impl Listed {
 
     pub(super) fn id(&self) -> u64 {
         self.header().id().as_u64()
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.header().state.is_complete()
     }
 
     /// Tells the task its id and its place in the registry. Called once, before the task is shared.
@@ -415,6 +424,11 @@ impl Ending {
     pub(super) fn place(&self) -> u64 {
         // Ordering: Relaxed; written before the task was shared.
         self.header().place.load(Ordering::Relaxed)
+    }
+
+    /// A reference to the task.
+    pub(super) fn task_ref(&self) -> TaskRef {
+        Listed(self.0).task_ref()
     }
 
     /// Links this task before `next` on a return list. Its own place is with whoever calls this now.

@@ -23,20 +23,25 @@ pub(crate) mod budget;
 mod cell;
 mod error;
 mod header;
+pub(crate) mod hooks;
 mod id;
 mod join;
 mod join_slot;
 mod places;
 mod registry;
 mod reuse;
+mod scope;
+pub(crate) mod signal;
 mod state;
 pub(crate) mod wait;
 mod yield_now;
 
 pub use abort::AbortHandle;
 pub use error::JoinError;
+pub(crate) use hooks::TaskHooks;
 pub use id::Id;
 pub use join::JoinHandle;
+pub use scope::{Cancelled, Failure, Scope, ScopeBuilder, ScopedJoinHandle, TryScope, scope, supervise, try_scope};
 pub use yield_now::yield_now;
 
 // The ways to spawn need a runtime, and live with it.
@@ -45,7 +50,7 @@ pub use crate::scheduler::{LocalEnterGuard, LocalSet};
 
 pub(crate) use cell::wake_contained;
 pub(crate) use header::{Ending, Look, Meta, RunToken, TaskRef};
-pub(crate) use registry::{Registry, Returns};
+pub(crate) use registry::{Inside, Registry, Returns};
 pub(crate) use reuse::trim as trim_memory;
 pub(crate) use state::Progress;
 
@@ -68,6 +73,9 @@ pub(crate) trait Schedule: Send + Sync + Sized + 'static {
 
     /// Takes a task that is about to complete out of the registry, or returns false if that is for another thread to do.
     fn let_go(&self, task: &Ending) -> bool;
+
+    /// The future of a task has panicked; the task is about to complete.
+    fn panicked(&self, task: &TaskRef);
 
     /// Gives a complete task back to the registry. Called once for each task for which `let_go` was false.
     fn give_back(&self, task: Ending);

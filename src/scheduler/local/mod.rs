@@ -57,7 +57,7 @@ use super::Id;
 use crate::primitives::contain::contain;
 use crate::primitives::owner::Owned;
 use crate::primitives::planted::{self, Step};
-use crate::task::{Ending, JoinHandle, Meta, Registry, RunToken, Schedule, budget};
+use crate::task::{Ending, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef, budget};
 use remote::{Place, Remote, Wakers};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -261,6 +261,9 @@ impl Schedule for Set {
         own.alive.set(own.alive.get() - 1);
         self.registry.let_go(Some(0), task)
     }
+
+    // A set is its owner's own business, and shuts nothing down.
+    fn panicked(&self, _task: &TaskRef) {}
 
     fn give_back(&self, _task: Ending) {
         unreachable!("the registry of a local set has one shard, and lets go of every task");

@@ -161,6 +161,11 @@ impl Worker {
         self.home
     }
 
+    /// The place in the registry of the task that is being polled. Between two polls, of the one that was polled last.
+    pub(super) fn polled(&self) -> Option<u64> {
+        self.pulse().beat().map(|beat| beat.task)
+    }
+
     #[inline]
     pub(super) fn is_of(&self, scheduler: *const Shared) -> bool {
         self.address == scheduler.addr()
@@ -218,6 +223,7 @@ impl Worker {
         // Also when the main future panics.
         let _leave = Leave(self);
         self.attention.set_times(self.shared.config.time_all_polls);
+        self.attention.set_calls_hooks(self.shared.config.hooks.see_polls());
         if self.detour.stamps_all() {
             self.attention.seek(1);
         }
@@ -274,7 +280,10 @@ impl Worker {
         }
         self.run_task(token, |token| {
             let began = times.then(clock::now);
-            let again = token.run();
+            let again = match self.attention.calls_hooks() {
+                true => self.shared.config.hooks.run(token),
+                false => token.run(),
+            };
             if let Some(began) = began {
                 let took = clock::now().saturating_duration_since(began);
                 self.counters().poll_times.record(took.as_nanos() as u64);
