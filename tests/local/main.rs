@@ -24,7 +24,7 @@ use std::time::Duration;
 use futures_util::future::{join, join_all, select};
 use rt::io::{AsyncReadExt, AsyncWriteExt};
 use rt::net::{TcpListener, TcpStream};
-use rt::runtime::{Builder, Handle, LocalOptions, LocalRuntime, Runtime, RuntimeFlavor};
+use rt::runtime::{Builder, Handle, LocalOptions, LocalRuntime, Runtime, RuntimeFlavor, UnhandledPanic, draining};
 use rt::sync::{Notify, oneshot};
 use rt::task::{AbortHandle, JoinHandle, LocalSet, spawn_local, yield_now};
 use rt::time::{Instant, sleep};

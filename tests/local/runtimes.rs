@@ -213,6 +213,78 @@ fn a_local_runtime_that_is_shut_down_does_not_wait_longer_than_it_is_told() {
 }
 
 #[test]
+fn a_local_runtime_is_drained() {
+    within(SOON, || {
+        let residents = Residents::default();
+        let runtime = local_runtime();
+        let (polite, stubborn) = (residents.one(), residents.one());
+        runtime.spawn_local(async move {
+            let _polite = polite;
+            draining().await;
+            // Who is inside may spawn until it is over.
+            spawn_local(yield_now()).await.unwrap();
+        });
+        runtime.spawn_local(async move {
+            let _stubborn = stubborn;
+            pending::<()>().await;
+        });
+        let drained = runtime.drain(Duration::from_millis(500));
+        assert_eq!((drained.finished(), drained.aborted().len()), (2, 1));
+        assert_eq!(residents.gone(), 2);
+    });
+}
+
+#[test]
+fn a_panic_of_a_local_task_shuts_a_runtime_down_that_is_to() {
+    within(SOON, || {
+        let residents = Residents::default();
+        let mut builder = Builder::new_current_thread();
+        builder.enable_all().unhandled_panic(UnhandledPanic::ShutdownRuntime);
+        let runtime = builder.build_local(LocalOptions::default()).unwrap();
+        let resident = residents.one();
+        runtime.spawn_local(async move {
+            let _resident = resident;
+            pending::<()>().await;
+        });
+        let message = panic_message(|| {
+            runtime.block_on(async {
+                let _task = spawn_local(async { panic!("a bug") });
+                pending::<()>().await;
+            })
+        });
+        assert!(message.contains("panicked"), "{message}");
+        assert_eq!(residents.gone(), 1);
+        // A set of its own is nobody else's business.
+        let runtime = Builder::new_current_thread().unhandled_panic(UnhandledPanic::ShutdownRuntime).build().unwrap();
+        let error = LocalSet::new().block_on(&runtime, async { spawn_local(async { panic!("a bug") }).await });
+        assert!(error.unwrap_err().is_panic());
+    });
+}
+
+#[test]
+fn hooks_see_the_tasks_of_a_local_runtime_on_its_thread() {
+    within(SOON, || {
+        let here = thread::current().id();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let count = |step: usize| {
+            let seen = seen.clone();
+            move || {
+                assert_eq!(thread::current().id(), here);
+                seen.fetch_add(step, Ordering::SeqCst);
+            }
+        };
+        let (spawned, ended) = (count(1), count(100));
+        let mut builder = Builder::new_current_thread();
+        builder.on_task_spawn(move |_| spawned()).on_task_terminate(move |_| ended());
+        let runtime = builder.build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(async { spawn_local(async {}).await }).unwrap();
+        drop(runtime.spawn_local(pending::<()>()));
+        drop(runtime);
+        assert_eq!(seen.load(Ordering::SeqCst), 202);
+    });
+}
+
+#[test]
 fn a_local_runtime_is_dropped_inside_async_code() {
     within(SOON, || {
         let residents = Residents::default();
