@@ -4,7 +4,7 @@
 //! [`LocalRuntime`]. So its scheduler takes tasks whose futures are not `Send`, beside the others and in the same queues. A [`Handle`] can
 //! go anywhere, which is why it does not spawn such tasks; `spawn_local` looks which thread it is on.
 
-use super::{EnterGuard, Handle, Runtime, RuntimeMetrics};
+use super::{Drained, EnterGuard, Handle, Runtime, RuntimeMetrics};
 use crate::scheduler::LocalSet;
 use crate::task::{JoinHandle, Meta};
 use std::fmt;
@@ -135,6 +135,27 @@ impl LocalRuntime {
     /// Numbers that say how the runtime is doing.
     pub fn metrics(&self) -> RuntimeMetrics {
         self.runtime.metrics()
+    }
+
+    /// Lets the runtime's work be finished, and shuts it down; see [`Runtime::drain`].
+    ///
+    /// ```
+    /// use rt::runtime::{LocalRuntime, draining};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = LocalRuntime::new()?;
+    /// runtime.spawn_local(draining());
+    /// let drained = runtime.drain(Duration::from_secs(1));
+    /// assert!(drained.is_clean(), "{drained}");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`block_on`](Self::block_on).
+    #[track_caller]
+    pub fn drain(self, deadline: Duration) -> Drained {
+        self.runtime.drain(deadline)
     }
 
     /// Drops all tasks, and waits for closures that block for at most `duration`; see [`Runtime::shutdown_timeout`].

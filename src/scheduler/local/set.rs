@@ -1,9 +1,9 @@
 //! What users see of a local set.
 
-use super::super::Id;
 use super::current::{self, Entered};
 use super::remote::Place;
 use super::{Set, Turn};
+use crate::scheduler::Id;
 use crate::task::{JoinHandle, Meta};
 use std::fmt;
 use std::future::{Future, poll_fn};
