@@ -4,6 +4,7 @@
 //! |---|---|
 //! | this | [`Pool`]: the queue, spawning, closing |
 //! | `crew` | how many threads there are, which of them sleep, whom to call; the handshake and its proof |
+//! | `seat` | a thread as others see it, and where it waits |
 //! | `growth` | whether one more thread helps |
 //! | `thread` | the life of a thread |
 //!
@@ -29,6 +30,7 @@
 
 mod crew;
 mod growth;
+mod seat;
 mod thread;
 
 use crate::primitives::clock::Tick;

@@ -1,7 +1,8 @@
 //! The life of a thread of the pool.
 
-use super::crew::{Call, Duty, Seat, Slept, TimedOut};
+use super::crew::{Duty, Slept, TimedOut};
 use super::growth::{Verdict, View};
+use super::seat::{Call, Seat};
 use super::{Errand, Pool};
 use crate::primitives::os_thread::{self, Doing};
 use crate::primitives::{Patience, clock};
@@ -149,12 +150,14 @@ impl Pool {
         if is_first { growth.begin(view, compute) } else { growth.look(view, compute) }
     }
 
-    /// Whether at least half of the busy threads compute, or would if they had a processor.
+    /// Whether at least half of the busy threads compute, or would if they had a processor. Where the system does not tell, they are taken to
+    /// block: a thread too many is better than one that is missing.
     fn half_compute(&self, now: Instant, busy: u64) -> bool {
         // Others at each look, by way of a number that differs.
         let turn = now.saturating_duration_since(self.began).as_micros() as u64;
         let sample = self.crew.some_busy(turn, SAMPLE.min(busy as usize));
-        let computing = sample.iter().filter(|&&thread| os_thread::doing(thread) != Doing::Waits).count();
+        let computes = |thread: u32| thread != 0 && os_thread::doing(thread) != Doing::Waits;
+        let computing = sample.iter().filter(|&&thread| computes(thread)).count();
         computing > 0 && 2 * computing >= sample.len()
     }
 }
