@@ -6,6 +6,7 @@
 //! | the ratios to tokio, as a drawing too | `cargo run --release -p rt-benches --bin compare -- --chart FILE.svg` |
 //! | what the processor does when there is little to do | `cargo run --release -p rt-benches --bin processor` |
 //! | what a task that blocks its worker costs the others | `cargo run --release -p rt-benches --bin stalls` |
+//! | what closures that block cost | `cargo run --release -p rt-benches --bin blocking` |
 //! | what timers cost, and how late they are | `cargo run --release -p rt-benches --bin timers` |
 //! | what servers cost, and how late they answer | `cargo run --release -p rt-benches --bin servers` |
 //! | what `rt`'s monitor takes while there is work | `cargo run --release -p rt-benches --bin monitor` |
@@ -34,6 +35,7 @@ mod random;
 mod usage;
 mod workloads;
 
+pub mod blocking;
 pub mod chart;
 pub mod memory;
 pub mod processor;
@@ -56,7 +58,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 /// A runtime on which the workloads can run.
-pub trait Peer: Sized + 'static {
+pub trait Peer: Sized + Sync + 'static {
     /// What the tables call it.
     const NAME: &'static str;
 
@@ -86,6 +88,18 @@ pub trait Peer: Sized + 'static {
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static;
+
+    /// Runs a closure that blocks, from inside the runtime.
+    fn spawn_blocking<F, T>(closure: F) -> Self::Join<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static;
+
+    /// Runs a closure that blocks, from a thread that is not in the runtime.
+    fn spawn_blocking_from_outside<F, T>(&self, closure: F) -> Self::Join<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static;
 
     /// Lets the task run without anybody who waits for it.
     fn detach<T: Send + 'static>(task: Self::Join<T>);

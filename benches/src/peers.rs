@@ -105,6 +105,22 @@ impl Peer for Rt {
         Unwrapped(self.runtime.spawn(future))
     }
 
+    fn spawn_blocking<F, T>(closure: F) -> Self::Join<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Unwrapped(rt::task::spawn_blocking(closure))
+    }
+
+    fn spawn_blocking_from_outside<F, T>(&self, closure: F) -> Self::Join<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Unwrapped(self.runtime.spawn_blocking(closure))
+    }
+
     fn detach<T: Send + 'static>(task: Self::Join<T>) {
         drop(task);
     }
@@ -201,6 +217,22 @@ impl Peer for Tokio {
         F::Output: Send + 'static,
     {
         Unwrapped(self.runtime.spawn(future))
+    }
+
+    fn spawn_blocking<F, T>(closure: F) -> Self::Join<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Unwrapped(tokio::task::spawn_blocking(closure))
+    }
+
+    fn spawn_blocking_from_outside<F, T>(&self, closure: F) -> Self::Join<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Unwrapped(self.runtime.spawn_blocking(closure))
     }
 
     fn detach<T: Send + 'static>(task: Self::Join<T>) {
@@ -322,6 +354,22 @@ impl Peer for Smol {
         F::Output: Send + 'static,
     {
         EXECUTOR.spawn(future)
+    }
+
+    fn spawn_blocking<F, T>(closure: F) -> Self::Join<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        smol::unblock(closure)
+    }
+
+    fn spawn_blocking_from_outside<F, T>(&self, closure: F) -> Self::Join<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        smol::unblock(closure)
     }
 
     fn detach<T: Send + 'static>(task: Self::Join<T>) {

@@ -15,6 +15,7 @@ use syn::{
 pub(crate) enum Flavor {
     MultiThread,
     CurrentThread,
+    Local,
 }
 
 /// The arguments, checked.
@@ -22,7 +23,7 @@ pub(crate) struct Arguments {
     pub(crate) flavor: Flavor,
     /// At least 1, and only there if the flavor is [`Flavor::MultiThread`].
     pub(crate) worker_threads: Option<LitInt>,
-    /// Whether time stands still from the beginning; if there, and true, the flavor is [`Flavor::CurrentThread`].
+    /// Whether time stands still from the beginning; if there, and true, the flavor is not [`Flavor::MultiThread`].
     pub(crate) start_paused: Option<LitBool>,
     /// The path of the runtime crate, if the user gave it.
     pub(crate) crate_path: Option<Path>,
@@ -44,7 +45,7 @@ impl Arguments {
         });
         // A flavor that could not be read has its own error, and might have been meant as "multi_thread".
         let flavor_is_known = given.flavor.is_some() || !arguments.iter().any(|argument| argument.name == "flavor");
-        if flavor == Flavor::CurrentThread
+        if flavor != Flavor::MultiThread
             && flavor_is_known
             && let Some(argument) = arguments.iter().find(|argument| argument.name == "worker_threads")
         {
@@ -102,7 +103,7 @@ impl Parse for Argument {
         let name = input.call(Ident::parse_any)?;
         if !input.peek(Token![=]) {
             let message = match name.to_string().as_str() {
-                flavor @ ("multi_thread" | "current_thread") => format!("write `flavor = \"{flavor}\"`"),
+                flavor @ ("multi_thread" | "current_thread" | "local") => format!("write `flavor = \"{flavor}\"`"),
                 name => format!("an argument is written `name = value`: give `{name}` a value"),
             };
             return Err(Error::new(name.span(), message));
@@ -160,14 +161,13 @@ impl Given {
 }
 
 fn flavor(argument: &Argument) -> Result<Flavor> {
-    let literal: LitStr = argument.value("`flavor` is a string: use \"multi_thread\" or \"current_thread\"")?;
+    const FLAVORS: &str = "use \"multi_thread\", \"current_thread\" or \"local\"";
+    let literal: LitStr = argument.value(&format!("`flavor` is a string: {FLAVORS}"))?;
     match literal.value().as_str() {
         "multi_thread" => Ok(Flavor::MultiThread),
         "current_thread" => Ok(Flavor::CurrentThread),
-        other => Err(Error::new(
-            literal.span(),
-            format!("unknown flavor \"{other}\": use \"multi_thread\" or \"current_thread\""),
-        )),
+        "local" => Ok(Flavor::Local),
+        other => Err(Error::new(literal.span(), format!("unknown flavor \"{other}\": {FLAVORS}"))),
     }
 }
 
@@ -236,6 +236,15 @@ mod tests {
     }
 
     #[test]
+    fn every_flavor_is_read_and_a_single_thread_can_be_paused() {
+        let flavors = [("current_thread", Flavor::CurrentThread), ("local", Flavor::Local)];
+        for (name, flavor) in flavors {
+            let source = format!("flavor = \"{name}\", start_paused = true");
+            assert_eq!(parse(Attribute::Main, &source).unwrap().flavor, flavor);
+        }
+    }
+
+    #[test]
     fn every_argument_is_read() {
         for attribute in [Attribute::Main, Attribute::Test] {
             let source = "flavor = \"multi_thread\", worker_threads = 0x10usize, crate = \"crate::x\",";
@@ -258,7 +267,9 @@ mod tests {
 
     #[test]
     fn a_flavor_without_its_name_is_an_error_that_says_the_name() {
-        assert_error("current_thread", "write `flavor = \"current_thread\"`", "current_thread");
+        for flavor in ["multi_thread", "current_thread", "local"] {
+            assert_error(flavor, &format!("write `flavor = \"{flavor}\"`"), flavor);
+        }
     }
 
     #[test]
@@ -273,8 +284,11 @@ mod tests {
     }
 
     #[test]
-    fn worker_threads_with_current_thread_is_an_error_at_worker_threads() {
-        assert_error("worker_threads = 2, flavor = \"current_thread\"", "add `flavor = ", "worker_threads = 2");
+    fn worker_threads_with_a_single_thread_is_an_error_at_worker_threads() {
+        for flavor in ["current_thread", "local"] {
+            let source = format!("worker_threads = 2, flavor = \"{flavor}\"");
+            assert_error(&source, "add `flavor = ", "worker_threads = 2");
+        }
     }
 
     #[test]

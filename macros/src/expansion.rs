@@ -60,7 +60,13 @@ fn runner(attribute: Attribute, arguments: &Arguments, function: &AsyncFn) -> To
     };
     let builder = match arguments.flavor {
         Flavor::MultiThread => quote_spanned!(span=> #crate_path::runtime::Builder::new_multi_thread()),
-        Flavor::CurrentThread => quote_spanned!(span=> #crate_path::runtime::Builder::new_current_thread()),
+        Flavor::CurrentThread | Flavor::Local => {
+            quote_spanned!(span=> #crate_path::runtime::Builder::new_current_thread())
+        }
+    };
+    let build = match arguments.flavor {
+        Flavor::MultiThread | Flavor::CurrentThread => quote_spanned!(span=> build()),
+        Flavor::Local => quote_spanned!(span=> build_local(::core::default::Default::default())),
     };
     let worker_threads =
         arguments.worker_threads.as_ref().map(|number| quote_spanned!(span=> .worker_threads(#number)));
@@ -86,7 +92,7 @@ fn runner(attribute: Attribute, arguments: &Arguments, function: &AsyncFn) -> To
             .enable_all()
             #worker_threads
             #start_paused
-            .build()
+            .#build
             .unwrap_or_else(|error| ::core::panic!("the runtime could not be built: {}", error))
             .block_on(#future)
     };
@@ -176,6 +182,7 @@ mod tests {
         assert_contains(&main("", item), "new_multi_thread");
         assert_contains(&main("flavor = \"current_thread\"", item), "new_current_thread");
         assert_contains(&test("", item), "new_current_thread");
+        assert_contains(&main("flavor = \"local\"", item), ".build_local(::core::default::Default::default())");
         assert_contains(&test("flavor = \"multi_thread\"", item), "new_multi_thread");
     }
 

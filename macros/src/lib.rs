@@ -23,9 +23,9 @@ use proc_macro::TokenStream;
 ///
 /// | argument | meaning | default |
 /// |---|---|---|
-/// | `flavor` | `"multi_thread"`: a pool of workers that steal from each other; `"current_thread"`: everything on the calling thread | `"multi_thread"` |
+/// | `flavor` | `"multi_thread"`: a pool of workers that steal from each other; `"current_thread"`: everything on the calling thread; `"local"`: the same, and `rt::task::spawn_local` takes futures that are not `Send` | `"multi_thread"` |
 /// | `worker_threads` | how many workers the pool has, at least 1; only for `"multi_thread"` | what `rt::runtime::Builder` chooses |
-/// | `start_paused` | whether time stands still from the beginning, see `rt::time::pause`; `true` only for `"current_thread"`, and with the feature `test-util` | `false` |
+/// | `start_paused` | whether time stands still from the beginning, see `rt::time::pause`; `true` not for `"multi_thread"`, and with the feature `test-util` | `false` |
 /// | `crate` | the path of the runtime crate | the name the dependency has in `Cargo.toml` |
 ///
 /// # Examples
@@ -71,6 +71,22 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
+/// The same, and with tasks that need not be `Send`:
+///
+/// ```
+/// use std::rc::Rc;
+///
+/// #[rt::main(flavor = "local")]
+/// async fn main() {
+///     let number = Rc::new(42);
+///     let task = rt::task::spawn_local({
+///         let number = number.clone();
+///         async move { *number }
+///     });
+///     assert_eq!(task.await.unwrap(), *number);
+/// }
+/// ```
+///
 /// # Where the runtime is looked up
 ///
 /// The macro reads the `Cargo.toml` of the crate it is used in, so that it also works where the dependency was renamed
@@ -104,9 +120,9 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 ///
 /// | argument | meaning | default |
 /// |---|---|---|
-/// | `flavor` | `"multi_thread"`: a pool of workers that steal from each other; `"current_thread"`: everything on the test's thread | `"current_thread"` |
+/// | `flavor` | `"multi_thread"`: a pool of workers that steal from each other; `"current_thread"`: everything on the test's thread; `"local"`: the same, and `rt::task::spawn_local` takes futures that are not `Send` | `"current_thread"` |
 /// | `worker_threads` | how many workers the pool has, at least 1; only for `"multi_thread"` | what `rt::runtime::Builder` chooses |
-/// | `start_paused` | whether time stands still from the beginning, see `rt::time::pause`; `true` only for `"current_thread"`, and with the feature `test-util` | `false` |
+/// | `start_paused` | whether time stands still from the beginning, see `rt::time::pause`; `true` not for `"multi_thread"`, and with the feature `test-util` | `false` |
 /// | `crate` | the path of the runtime crate | the name the dependency has in `Cargo.toml` |
 ///
 /// [`#[rt::main]`](macro@main) says how the crate is looked up.

@@ -1,72 +1,109 @@
 //! Threads for closures that block.
 //!
-//! A closure is a task like any other, whose only poll runs it: its handle joins, aborts and reports panics in the same
-//! way. The queue holds the run tokens. Aborting a closure that has not begun makes the run drop it; one that has begun
-//! cannot be stopped.
+//! | file | subject |
+//! |---|---|
+//! | this | [`Pool`]: the queue, spawning, closing |
+//! | `crew` | how many threads there are, which of them sleep, whom to call; the handshake and its proof |
+//! | `growth` | whether one more thread helps |
+//! | `thread` | the life of a thread |
 //!
-//! Threads are started when a closure is queued and nobody is idle, up to the limit; a thread that had nothing to do for
-//! the keep-alive time ends.
+//! A closure is a task like any other, whose only poll runs it: its handle joins, aborts and reports panics in the same
+//! way. The queue holds the run tokens, first in, first out. Aborting a closure that has not begun makes the run drop it: it never runs, and what it
+//! has captured is dropped when its turn comes, or when the pool is closed. One that has begun cannot be stopped.
+//!
+//! # How many threads
+//!
+//! As many closures run at once as there are processors, and at least two, without asking; a further thread is started, or woken, when
+//! those before it do not get on with the queue, because they block. So closures that are short share few threads however many
+//! they are, and those that block, or wait for each other, all get one, up to `max_threads`. `growth` has the rule and how long a closure waits by it. A
+//! thread that had nothing to do for the keep-alive time ends.
+//!
+//! A thread that has run a closure takes the next without a call. When there is none it looks for a few microseconds, unless another does,
+//! and then sleeps. Whoever queues a closure calls somebody only if nobody looks or watches; and if threads are busy it waits for
+//! half a microsecond first, because one of them may be about to come.
+//!
+//! # Errands
 //!
 //! The threads also do *errands* for the scheduler: each is a spare worker at work. An errand takes an idle thread or a new one, and the
 //! thread does not count against the limit meanwhile.
 
+mod crew;
+mod growth;
+mod thread;
+
 use crate::primitives::clock::Tick;
-use crate::primitives::plain::{AtomicUsize, Ordering};
-use crate::primitives::{Condvar, Mutex, clock};
-use crate::task::{Ending, JoinHandle, Look, Meta, Registry, RunToken, Schedule, TaskRef, Whose};
-use std::collections::{HashMap, HashSet, VecDeque};
+use crate::primitives::deque::{Injector, settle};
+use crate::primitives::plain::{AtomicU64, Ordering};
+use crate::primitives::{CachePadded, Mutex, clock, spin_loop};
+use crate::task::{Ending, JoinHandle, Look, Meta, Registry, RunToken, Schedule, TaskHooks, TaskRef};
+use crew::{Called, Crew, Need};
+use growth::Growth;
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// See the module's page.
 pub(crate) struct Pool {
-    state: Mutex<State>,
-    /// A closure was queued, or the pool was closed.
-    queued: Condvar,
-    /// The last thread has ended.
-    ended: Condvar,
+    queue: CachePadded<Injector<RunToken>>,
+    crew: Crew,
+    growth: Mutex<Growth>,
     registry: Registry,
-    max_threads: usize,
     keep_alive: Duration,
-    idle: AtomicUsize,
-    /// Called when the last closure that was there is done.
-    on_quiet: Option<OnQuiet>,
+    hooks: TaskHooks,
+    on_panic: Option<OnPanic>,
+    began: Instant,
+    threads: OnceLock<Box<dyn Threads>>,
+    quiet: Option<Quiet>,
 }
 
-/// Called with the pool's lock held.
+thread_local! {
+    /// The id of the closure that this thread runs; 0 for none.
+    static CURRENT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Where the pool's threads come from.
+pub(crate) trait Threads: Send + Sync + 'static {
+    /// Starts a thread that calls the closure. Names, stacks and hooks are its own affair. It drops `end` when the thread has nothing
+    /// more to do, or if there is none.
+    fn start(&self, body: Box<dyn FnOnce() + Send>, end: Ended) -> io::Result<()>;
+}
+
+/// Called with a closure that has panicked.
+pub(crate) type OnPanic = Arc<dyn Fn(&TaskRef) + Send + Sync>;
+
+/// What the pool tells of its closures, and how many threads it has.
+pub(crate) struct Config {
+    pub(crate) max_threads: usize,
+    pub(crate) keep_alive: Duration,
+    pub(crate) on_quiet: Option<OnQuiet>,
+    pub(crate) hooks: TaskHooks,
+    pub(crate) on_panic: Option<OnPanic>,
+}
+
+/// Counts the closures that wait or run, for somebody who wants to know when there is none.
+struct Quiet {
+    open: CachePadded<AtomicU64>,
+    call: OnQuiet,
+}
+
+/// Called when the last closure that was there is done.
 pub(crate) type OnQuiet = Box<dyn Fn() + Send + Sync>;
-
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("state", &self.state).finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug, Default)]
-struct State {
-    queue: VecDeque<(RunToken, TaskRef)>,
-    errands: Vec<Errand>,
-    /// Threads that take closures.
-    threads: usize,
-    /// Those, and the ones that only have the user's hook to run.
-    alive: usize,
-    idle: usize,
-    /// Idle threads that were told of a closure or an errand and have not taken it yet.
-    told: usize,
-    closed: bool,
-    /// What each busy thread runs, by the number of the thread.
-    running: HashMap<usize, TaskRef>,
-    next_thread: usize,
-}
 
 /// A spare worker's life on a thread of the pool.
 struct Errand(Box<dyn FnOnce() + Send>);
+
+impl Errand {
+    fn run(self) {
+        (self.0)();
+    }
+}
 
 impl fmt::Debug for Errand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,50 +111,44 @@ impl fmt::Debug for Errand {
     }
 }
 
-/// What became of a closure that was to be queued.
-enum Queued {
-    Yes,
-    /// The pool is closed.
-    Closed(RunToken),
-    /// Nobody will run these, because the system refused the pool's only thread.
-    Refused(VecDeque<(RunToken, TaskRef)>, io::Error),
-}
-
-/// Starts a thread that calls the closure. Given by the caller, which knows names, stacks and hooks. It drops the other
-/// argument when the thread has nothing more to do, or if there is none.
-pub(crate) type StartThread<'a> = &'a dyn Fn(Box<dyn FnOnce() + Send>, Ended) -> io::Result<()>;
-
 /// Counts a thread out when dropped.
 pub(crate) struct Ended(Arc<Pool>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.alive -= 1;
-        if state.alive == 0 {
-            self.0.ended.notify_all();
-        }
+        self.0.crew.ended();
     }
 }
 
-impl State {
-    fn is_quiet(&self) -> bool {
-        self.queue.is_empty() && self.running.is_empty()
-    }
-}
+/// Shards of the registry. One would do for a single spawning thread; more than a few would be spread thinner than the processors.
+const SHARDS: usize = 8;
+
+/// Looks of a submitter before it calls somebody while threads are busy: about half a microsecond, a tenth of what waking costs. With half as
+/// many, a thread is often still in the closure before; with more, closures that block wait longer for the next thread.
+const HESITATION: usize = 24;
 
 impl Pool {
-    pub(crate) fn new(max_threads: usize, keep_alive: Duration, on_quiet: Option<OnQuiet>) -> Arc<Self> {
+    pub(crate) fn new(config: Config) -> Arc<Self> {
+        let Config { max_threads, keep_alive, on_quiet, hooks, on_panic } = config;
         Arc::new(Pool {
-            state: Mutex::new(State::default()),
-            queued: Condvar::new(),
-            ended: Condvar::new(),
-            registry: Registry::new(1),
-            max_threads,
+            queue: CachePadded::new(Injector::new()),
+            // Two, so that on one processor one that blocks does not hold up the next.
+            crew: Crew::new(max_threads, num_cpus::get().max(2)),
+            growth: Mutex::new(Growth::new()),
+            registry: Registry::new(SHARDS),
             keep_alive,
-            idle: AtomicUsize::new(0),
-            on_quiet,
+            hooks,
+            on_panic,
+            began: clock::now(),
+            threads: OnceLock::new(),
+            quiet: on_quiet.map(|call| Quiet { open: CachePadded::new(AtomicU64::new(0)), call }),
         })
+    }
+
+    /// Says where threads come from. Called once, before anything is spawned.
+    pub(crate) fn begin(&self, threads: Box<dyn Threads>) {
+        let known = self.threads.set(threads);
+        debug_assert!(known.is_ok(), "it is said once");
     }
 
     /// Queues a closure. After the pool was closed its handle reports it cancelled.
@@ -126,7 +157,7 @@ impl Pool {
     ///
     /// If the OS refuses the pool's first thread, because then nobody would ever run it.
     #[track_caller]
-    pub(crate) fn spawn<F, R>(self: &Arc<Self>, closure: F, meta: Meta, start: StartThread<'_>) -> JoinHandle<R>
+    pub(crate) fn spawn<F, R>(self: &Arc<Self>, closure: F, meta: Meta) -> JoinHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
@@ -136,56 +167,98 @@ impl Pool {
         // SAFETY: whoever runs or drops a token of this pool has a counted reference to it: a thread of the pool, or
         // this function.
         let (token, handle) = unsafe { crate::task::new(Once(Some(closure)), meta, this) };
-        if !self.registry.insert(0, &token) {
+        if !self.registry.insert(Registry::shard_of_this_thread(SHARDS), &token) {
             token.cancel();
             return handle;
         }
-        let task = token.task_ref();
-        match self.queue(token, task, start) {
-            Queued::Yes => {}
-            Queued::Closed(token) => token.cancel(),
-            Queued::Refused(queue, error) => {
-                queue.into_iter().for_each(|(token, _)| token.cancel());
-                panic!(
-                    "the system refuses a thread for a blocking closure: {error}; lower `max_blocking_threads` or \
-                     `thread_stack_size` of the runtime's builder, or raise the system's limits"
-                );
-            }
+        if let Some(quiet) = &self.quiet {
+            // Ordering: Relaxed; whoever looks does so after this thread, or has to be told in another way that there is a closure.
+            quiet.open.fetch_add(1, Ordering::Relaxed);
+        }
+        self.hooks.spawned(&token);
+        self.queue.push(token);
+        let need = self.crew.submitted();
+        if need != Need::Nothing
+            && let Err(error) = self.serve_if_nobody_comes(need)
+        {
+            panic!(
+                "the system refuses a thread for a blocking closure: {error}; lower `max_blocking_threads` or \
+                 `thread_stack_size` of the runtime's builder, or raise the system's limits"
+            );
         }
         handle
     }
 
-    fn queue(self: &Arc<Self>, token: RunToken, task: TaskRef, start: StartThread<'_>) -> Queued {
-        let mut state = self.state.lock();
-        if state.closed {
-            return Queued::Closed(token);
-        }
-        state.queue.push_back((token, task));
-        if state.idle > state.told {
-            state.told += 1;
-            self.queued.notify_one();
-            return Queued::Yes;
-        }
-        if state.threads == self.max_threads {
-            return Queued::Yes;
-        }
-        state.threads += 1;
-        state.alive += 1;
-        let number = state.next_thread;
-        state.next_thread += 1;
-        drop(state);
-        let pool = self.clone();
-        let Err(error) = start(Box::new(move || pool.work(number)), Ended(self.clone())) else {
-            return Queued::Yes;
+    /// Step 3 of submitting.
+    #[cold]
+    fn serve_if_nobody_comes(self: &Arc<Self>, need: Need) -> io::Result<()> {
+        let has_come = || {
+            spin_loop();
+            self.queue.is_empty() || !self.crew.is_needed()
         };
-        let mut state = self.state.lock();
-        state.threads -= 1;
-        if state.threads > 0 {
-            // The others will come to it.
-            return Queued::Yes;
+        if self.crew.anyone_is_busy() && (0..HESITATION).any(|_| has_come()) {
+            return Ok(());
         }
-        // With those of other threads, which left them to this one.
-        Queued::Refused(std::mem::take(&mut state.queue), error)
+        self.serve(need)
+    }
+
+    /// Sees to it that somebody comes for what waits.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it refuses the only thread. The queue has been emptied then.
+    fn serve(self: &Arc<Self>, need: Need) -> io::Result<()> {
+        let called = match need {
+            Need::Nothing => return Ok(()),
+            Need::Empty => Called::Empty,
+            Need::Somebody(_) => self.crew.call(),
+        };
+        match called {
+            Called::Done => {}
+            Called::Empty => self.empty(),
+            Called::Start(duty) => {
+                let pool = self.clone();
+                if let Err(error) = self.start(Box::new(move || pool.work(Some(duty))))
+                    && self.crew.not_started(duty)
+                {
+                    // With those of others, which left them to that thread.
+                    self.empty();
+                    return Err(error);
+                }
+                // If it was refused but there are others, these will come to it.
+            }
+        }
+        Ok(())
+    }
+
+    fn start(self: &Arc<Self>, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        let end = Ended(self.clone());
+        match self.threads.get() {
+            Some(threads) => threads.start(body, end),
+            None => Err(io::Error::other("the runtime is not complete")),
+        }
+    }
+
+    fn take(&self) -> Option<RunToken> {
+        settle(|| self.queue.steal())
+    }
+
+    /// Drops all closures that wait.
+    fn empty(&self) {
+        while let Some(token) = self.take() {
+            token.cancel();
+            self.ended(1);
+        }
+    }
+
+    /// So many closures are done, and their outputs taken care of.
+    fn ended(&self, closures: u64) {
+        if let Some(quiet) = &self.quiet {
+            // Ordering: Release pairs with the Acquire in `is_quiet`: what a closure has done, its wakes included, is seen by who sees it gone.
+            if quiet.open.fetch_sub(closures, Ordering::Release) == closures {
+                (quiet.call)();
+            }
+        }
     }
 
     /// Runs an errand on an idle thread, or on a new one. Also after the pool was closed.
@@ -193,93 +266,27 @@ impl Pool {
     /// # Errors
     ///
     /// What the system says when it refuses a thread. The errand is dropped then.
-    pub(crate) fn lend(self: &Arc<Self>, errand: Box<dyn FnOnce() + Send>, start: StartThread<'_>) -> io::Result<()> {
-        let mut state = self.state.lock();
-        if state.idle > state.told {
-            state.errands.push(Errand(errand));
-            state.told += 1;
-            self.queued.notify_one();
+    pub(crate) fn lend(self: &Arc<Self>, errand: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        let Some(errand) = self.crew.lend(Errand(errand)) else {
             return Ok(());
-        }
-        state.alive += 1;
-        let number = state.next_thread;
-        state.next_thread += 1;
-        drop(state);
-        let pool = self.clone();
-        let body = move || {
-            errand();
-            if pool.join_in(&mut pool.state.lock()) {
-                pool.work(number);
-            }
         };
-        start(Box::new(body), Ended(self.clone()))
+        let pool = self.clone();
+        self.start(Box::new(move || {
+            errand.run();
+            if pool.crew.join_in() {
+                pool.work(None);
+            }
+        }))
     }
 
-    /// A thread that comes from an errand takes closures, unless there are enough that do.
-    fn join_in(&self, state: &mut State) -> bool {
-        let wanted = state.threads < self.max_threads && !state.closed;
-        state.threads += usize::from(wanted);
-        wanted
+    /// All closures that are not done.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
     }
 
-    /// The life of a thread that takes closures.
-    fn work(&self, number: usize) {
-        let mut state = self.state.lock();
-        loop {
-            if let Some(Errand(errand)) = state.errands.pop() {
-                state.threads -= 1;
-                drop(state);
-                errand();
-                state = self.state.lock();
-                if !self.join_in(&mut state) {
-                    return;
-                }
-                continue;
-            }
-            if let Some((token, task)) = state.queue.pop_front() {
-                let whose = Whose::Task(task.id()).begin();
-                state.running.insert(number, task);
-                drop(state);
-                // A closure does not wake itself, so the token never comes back.
-                let again = token.run();
-                debug_assert!(again.is_none(), "a closure runs once");
-                drop(whose);
-                state = self.state.lock();
-                // The closure is done and its output taken care of: what is dropped here runs no code of the user's.
-                state.running.remove(&number);
-                if let Some(on_quiet) = &self.on_quiet
-                    && state.is_quiet()
-                {
-                    on_quiet();
-                }
-                continue;
-            }
-            if state.closed || !self.wait(&mut state) {
-                break;
-            }
-        }
-        state.threads -= 1;
-    }
-
-    /// Waits for a closure; false after the keep-alive time without one.
-    fn wait(&self, state: &mut crate::primitives::MutexGuard<'_, State>) -> bool {
-        let until = clock::now().checked_add(self.keep_alive);
-        state.idle += 1;
-        self.idle.store(state.idle, Ordering::Relaxed);
-        let mut timed_out = false;
-        while state.told == 0 && !state.closed && !timed_out {
-            match until {
-                None => self.queued.wait(state),
-                Some(until) => timed_out = self.queued.wait_until(state, until).timed_out(),
-            }
-        }
-        state.idle -= 1;
-        self.idle.store(state.idle, Ordering::Relaxed);
-        if state.told > 0 {
-            state.told -= 1;
-            return true;
-        }
-        state.closed
+    /// The closure that this thread runs, if it runs one, of whatever pool.
+    pub(crate) fn current_closure() -> Option<u64> {
+        Some(CURRENT.get()).filter(|&id| id != 0)
     }
 
     /// Refuses further closures, and drops those that have not begun.
@@ -288,60 +295,52 @@ impl Pool {
             // Whoever runs one of these next drops it instead.
             task.abort();
         }
-        let mut state = self.state.lock();
-        state.closed = true;
-        let queue = std::mem::take(&mut state.queue);
-        self.queued.notify_all();
-        drop(state);
-        queue.into_iter().for_each(|(token, _)| token.cancel());
+        self.crew.close();
+        self.empty();
     }
 
     /// Waits until all threads have ended; false if they have not by `deadline`.
     pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
-        let mut state = self.state.lock();
-        while state.alive > 0 {
-            match deadline {
-                None => self.ended.wait(&mut state),
-                Some(deadline) => {
-                    if self.ended.wait_until(&mut state, deadline).timed_out() {
-                        return state.alive == 0;
-                    }
-                }
-            }
-        }
-        true
+        self.crew.wait_ended(deadline)
     }
 
-    /// Whether no closure waits or runs.
+    /// Whether no closure waits or runs. Only for a pool that tells when that comes true.
     #[cfg(feature = "test-util")]
     pub(crate) fn is_quiet(&self) -> bool {
-        self.state.lock().is_quiet()
+        // Ordering: Acquire pairs with the Release in `ended`.
+        self.quiet.as_ref().is_none_or(|quiet| quiet.open.load(Ordering::Acquire) == 0)
     }
 
     /// The closures that run now.
     pub(crate) fn running(&self) -> Vec<TaskRef> {
-        self.state.lock().running.values().cloned().collect()
+        self.crew.running().into_iter().filter_map(|place| self.registry.find(place)).collect()
     }
 
     /// Shows each closure: what there is to see of its task, when it was queued, and whether it runs.
     pub(crate) fn visit(&self, mut f: impl FnMut(Look<'_>, Tick, bool)) {
-        let running: HashSet<_> = self.state.lock().running.values().map(TaskRef::id).collect();
+        let running: HashSet<_> = self.crew.running().into_iter().collect();
         self.registry.visit(|look, born| {
-            let is_running = running.contains(&look.id);
+            let is_running = running.contains(&look.place);
             f(look, born, is_running);
         });
     }
 
     pub(crate) fn threads(&self) -> usize {
-        self.state.lock().threads
+        self.crew.threads()
     }
 
     pub(crate) fn idle_threads(&self) -> usize {
-        self.idle.load(Ordering::Relaxed)
+        self.crew.idle()
     }
 
     pub(crate) fn queue_depth(&self) -> usize {
-        self.state.lock().queue.len()
+        self.queue.len()
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("crew", &self.crew).field("waiting", &self.queue_depth()).finish_non_exhaustive()
     }
 }
 
@@ -351,11 +350,19 @@ impl Schedule for Pool {
     }
 
     fn let_go(&self, task: &Ending) -> bool {
-        self.registry.let_go(Some(0), task)
+        self.hooks.terminated(task);
+        self.registry.remove(task);
+        true
+    }
+
+    fn panicked(&self, task: &TaskRef) {
+        if let Some(on_panic) = &self.on_panic {
+            on_panic(task);
+        }
     }
 
     fn give_back(&self, _task: Ending) {
-        unreachable!("the registry of closures has one shard, and lets go of every task");
+        unreachable!("whoever ends a closure takes it out of the registry");
     }
 }
 

@@ -25,10 +25,14 @@ pub(crate) mod contain;
 pub(crate) mod counted;
 pub(crate) mod counter;
 pub(crate) mod deque;
+pub(crate) mod os_thread;
+pub(crate) mod owner;
+mod patience;
 pub(crate) mod planted;
 #[cfg(feature = "time")]
 mod prefetch;
 pub(crate) mod random;
+pub(crate) mod slab;
 mod sync;
 
 pub(crate) use sync::{Condvar, Mutex, MutexGuard, spin_loop};
@@ -70,6 +74,7 @@ pub(crate) mod plain {
 }
 
 pub(crate) use crossbeam_utils::CachePadded;
+pub(crate) use patience::Patience;
 #[cfg(feature = "time")]
 pub(crate) use prefetch::prefetch;
 pub(crate) use std::thread;

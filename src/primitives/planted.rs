@@ -36,6 +36,14 @@ pub(crate) enum Step {
     ParkerLooksAgain,
     /// The last searcher to leave with work looks for more (parking).
     LastSearcherLooks,
+    /// Whoever submits a closure fences between its push and its look at who is on duty (blocking pool).
+    SubmitterFences,
+    /// A thread of the pool fences between entering the sleepers and its last look at the queue (blocking pool).
+    IdlerFences,
+    /// A thread of the pool looks at the queue once more after it entered the sleepers (blocking pool).
+    IdlerLooksAgain,
+    /// A thread on duty that takes a closure looks whether more wait (blocking pool).
+    TakerLooksForMore,
     /// A notification that meets a running thread is kept for its next park (parker).
     NotificationIsSticky,
     /// Whoever arms a timer fences between publishing it and its look at the waiting thread (timers).
@@ -74,6 +82,18 @@ pub(crate) enum Step {
     WatcherFences,
     /// A thief takes the LIFO slot with a compare-and-swap (LIFO slot).
     ThiefCompares,
+    /// Whoever waits for a signal looks for it again under the lock (signals).
+    SignalIsSeenUnderTheLock,
+    /// A scope's parent counts its children and leaves its waker under one lock (scopes).
+    ParentLooksUnderTheLock,
+    /// A child whose scope was cancelled while it was spawned is aborted by its spawner (scopes).
+    SpawnerSeesTheCancelling,
+    /// A child whose task has ended before its spawner says which task it is, is not listed (scopes).
+    SpawnerSeesTheEnd,
+    /// Whoever polls a local set leaves its waker before it looks what others have queued (local set).
+    PollerLeavesItsWaker,
+    /// A local set that ends waits for the wakes that are under way (local set).
+    EndWaits,
     /// A handler publishes its trace (backtraces).
     #[cfg(feature = "stall-backtrace")]
     #[allow(dead_code, reason = "there are systems without backtraces")]

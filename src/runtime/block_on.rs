@@ -6,9 +6,11 @@
 use super::Handle;
 use super::context::{self, AsyncGuard, EnterGuard};
 use super::current_id::try_id;
+use super::failure::Exposed;
+use super::handle::Inner;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
-use crate::scheduler::{self, Blocking, Main, Parker, Patience, Shared, Worker};
+use crate::scheduler::{self, Blocking, InMain, Main, NoMain, Parker, Patience, Shared, Worker};
 use crate::task::{Whose, budget, poll_scope, trim_memory, wait};
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -29,7 +31,7 @@ pub(super) fn begin(handle: &Handle) -> (AsyncGuard, EnterGuard<'_>, Blocking) {
              else on it wait: use `.await`, or `spawn_blocking` for code that must block"
         );
     }
-    (context::begin_async(handle.runtime_flavor()), handle.enter(), Blocking::begin())
+    (context::begin_async(&handle.inner), handle.enter(), Blocking::begin())
 }
 
 /// See [`rt::task::block_in_place`](crate::task::block_in_place).
@@ -48,7 +50,7 @@ pub(super) fn in_place<R>(closure: impl FnOnce() -> R) -> R {
 }
 
 /// Wakes a thread in `block_on`.
-struct ThreadWaker {
+pub(super) struct ThreadWaker {
     woken: AtomicBool,
     parker: Parker,
     /// Set on a current-thread runtime: the thread may be its worker, and be parked as that.
@@ -66,7 +68,7 @@ impl ThreadWaker {
         self.woken.load(Ordering::Relaxed) && self.woken.swap(false, Ordering::AcqRel)
     }
 
-    fn unpark(&self) {
+    pub(super) fn unpark(&self) {
         // Not in the reactor: this parker is for the thread alone.
         let _ = self.parker.unpark();
         if let Some(scheduler) = &self.scheduler {
@@ -94,14 +96,23 @@ impl Wake for ThreadWaker {
 const LONGEST_LOOK: Duration = Duration::from_micros(16);
 
 /// Polls `future` until it is done, and nothing else.
-pub(super) fn on_this_thread<F: Future>(future: F) -> F::Output {
+///
+/// # Panics
+///
+/// If the runtime [fails](super::failure).
+#[track_caller]
+pub(super) fn on_this_thread<F: Future>(inner: &Inner, future: F) -> F::Output {
     let mut future = pin!(future);
     let thread = ThreadWaker::new(None);
+    let exposed = Exposed::new(inner, &thread);
     let waker = Waker::from(thread.clone());
     let mut cx = Context::from_waker(&waker);
     let _scope = poll_scope();
     let patience = Patience::new(LONGEST_LOOK);
     loop {
+        if exposed.has_failed() {
+            exposed.panic();
+        }
         if thread.take_woken() {
             budget::refill();
             scheduler::set_answers(true);
@@ -177,6 +188,7 @@ impl Drop for Borrowed<'_> {
 
 /// The future of a thread in `block_on` on a current-thread runtime.
 struct MainFuture<'a, F: Future> {
+    exposed: &'a Exposed<'a>,
     future: Pin<&'a mut F>,
     thread: Arc<ThreadWaker>,
     waker: Waker,
@@ -187,9 +199,13 @@ struct MainFuture<'a, F: Future> {
 
 impl<F: Future> Main for MainFuture<'_, F> {
     fn poll(&mut self) -> bool {
+        if self.exposed.has_failed() {
+            return true;
+        }
         if self.thread.take_woken() {
             let _whose = self.caller.begin();
             budget::refill();
+            let _main = InMain::begin();
             if let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
                 self.output = Some(output);
             }
@@ -206,17 +222,27 @@ impl<F: Future> Main for MainFuture<'_, F> {
 }
 
 /// Polls `future` until it is done, and drives the runtime meanwhile whenever no other thread does.
-pub(super) fn as_worker<F: Future>(core: &Core, scheduler: &Arc<Shared>, future: F) -> F::Output {
+///
+/// # Panics
+///
+/// If the runtime [fails](super::failure).
+#[track_caller]
+pub(super) fn as_worker<F: Future>(core: &Core, inner: &Inner, future: F) -> F::Output {
     let future = pin!(future);
-    let thread = ThreadWaker::new(Some(scheduler.clone()));
+    let thread = ThreadWaker::new(Some(inner.scheduler.clone()));
+    let exposed = Exposed::new(inner, &thread);
     let waker = Waker::from(thread.clone());
     let caller = Whose::from(try_id());
-    let mut main = MainFuture { future, thread: thread.clone(), waker, output: None, caller };
+    let mut main = MainFuture { exposed: &exposed, future, thread: thread.clone(), waker, output: None, caller };
     let _scope = poll_scope();
     loop {
         if let Some(borrowed) = core.take(&thread) {
             if let Some(worker) = &borrowed.worker {
                 worker.run(&mut main);
+                if exposed.has_failed() && main.output.is_none() {
+                    // Drops the tasks, which have been cancelled.
+                    worker.run(&mut NoMain);
+                }
             }
         } else if !main.poll() && !main.is_woken() {
             thread.parker.park();
@@ -224,6 +250,10 @@ pub(super) fn as_worker<F: Future>(core: &Core, scheduler: &Arc<Shared>, future:
         if let Some(output) = main.output.take() {
             core.forget(&thread);
             return output;
+        }
+        if exposed.has_failed() {
+            core.forget(&thread);
+            exposed.panic();
         }
     }
 }

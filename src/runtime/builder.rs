@@ -2,13 +2,17 @@
 
 use super::block_on::Core;
 use super::compat::{Compat, Wanted};
+use super::drain::Drain;
+use super::failure::{Failure, UnhandledPanic};
 use super::handle::{Handle, Inner, RuntimeFlavor};
 use super::threads::{DEFAULT_NAME, Look, Starter, Threads};
-use super::{Kind, Runtime};
-use crate::blocking::Pool;
+use super::{Kind, LocalOptions, LocalRuntime, Runtime};
+use crate::blocking::{self, OnPanic, OnQuiet, Pool};
 use crate::driver::Driver;
+use crate::primitives::owner::{Thread, this_thread};
 use crate::primitives::{Mutex, random};
 use crate::scheduler::{Config, Events, Hook, Shared, Stall, Tuning, Worker};
+use crate::task::{TaskHooks, TaskRef};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -40,6 +44,8 @@ pub struct Builder {
     on_stop: Option<Hook>,
     on_park: Option<Hook>,
     on_unpark: Option<Hook>,
+    pub(super) hooks: TaskHooks,
+    pub(super) unhandled_panic: UnhandledPanic,
     max_blocking: usize,
     keep_alive: Duration,
     event_interval: u32,
@@ -86,6 +92,8 @@ impl Builder {
             on_stop: None,
             on_park: None,
             on_unpark: None,
+            hooks: TaskHooks::default(),
+            unhandled_panic: UnhandledPanic::Ignore,
             max_blocking: 512,
             keep_alive: Duration::from_secs(10),
             event_interval: INTERVAL,
@@ -218,7 +226,10 @@ impl Builder {
         self
     }
 
-    /// How many threads [`spawn_blocking`](crate::task::spawn_blocking) may use at a time, besides the workers. Default: 512.
+    /// How many threads [`spawn_blocking`](crate::task::spawn_blocking) may use at a time, besides the workers. Default: 512. More than 16 million
+    /// are taken for that.
+    ///
+    /// The pool has so many only if so many closures block at a time. Closures that wait for others to run, when as many as this do, wait for ever.
     ///
     /// # Panics
     ///
@@ -445,6 +456,33 @@ impl Builder {
     /// name. Else what the system says when it refuses a poller (`EMFILE`, for example) or a thread; nothing is left
     /// running then.
     pub fn build(&mut self) -> io::Result<Runtime> {
+        self.build_for(None)
+    }
+
+    /// Builds a runtime that belongs to this thread.
+    ///
+    /// ```
+    /// use rt::runtime::{Builder, LocalOptions};
+    ///
+    /// let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    /// let task = runtime.spawn_local(async { std::rc::Rc::new(42) });
+    /// assert_eq!(*runtime.block_on(task).unwrap(), 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a [multi-thread](Self::new_multi_thread) runtime. Else as [`build`](Self::build).
+    pub fn build_local(&mut self, _options: LocalOptions) -> io::Result<LocalRuntime> {
+        if self.flavor != RuntimeFlavor::CurrentThread {
+            return Err(invalid(
+                "`build_local` needs a current-thread runtime: `Builder::new_current_thread`".to_owned(),
+            ));
+        }
+        self.build_for(Some(this_thread())).map(LocalRuntime::new_with)
+    }
+
+    fn build_for(&mut self, local: Option<Thread>) -> io::Result<Runtime> {
         let workers = match self.flavor {
             RuntimeFlavor::CurrentThread => 1,
             RuntimeFlavor::MultiThread => self.worker_count()?,
@@ -458,7 +496,9 @@ impl Builder {
             io::Error::new(error.kind(), format!("cannot make the runtime's event poller: {error}"))
         })?;
         let driver = Arc::new(driver);
-        let blocking = self.blocking_pool(&driver);
+        let failure = (self.unhandled_panic == UnhandledPanic::ShutdownRuntime).then(Failure::new);
+        let on_panic = failure.clone().map(|failure| Arc::new(move |task: &TaskRef| failure.fail(task)) as OnPanic);
+        let blocking = self.blocking_pool(&driver, on_panic.clone());
         self.pause(&driver)?;
         let events = driver.is_enabled().then(|| driver.clone() as Arc<dyn Events>);
         let config = Config {
@@ -470,6 +510,8 @@ impl Builder {
             on_unpark: self.on_unpark.clone(),
             time_all_polls: self.time_all_polls,
             time_all_delays: self.time_all_delays,
+            hooks: self.hooks.clone(),
+            on_panic,
             seed: random::seed(),
             tuning: (self.flavor == RuntimeFlavor::MultiThread).then(|| self.stalls.clone()),
         };
@@ -485,8 +527,15 @@ impl Builder {
                 on_stop: self.on_stop.clone(),
             }),
             compat: Compat::default(),
+            drain: Drain::new(),
+            failure,
             flavor: self.flavor,
+            local,
         });
+        if let Some(failure) = &inner.failure {
+            failure.begin(&inner);
+        }
+        inner.blocking.begin(Box::new(Starter(Arc::downgrade(&inner))));
         // Before the threads, which look for it when they begin.
         let compat = self.compat.start(&inner)?;
         let handle = Handle { inner };
@@ -498,8 +547,8 @@ impl Builder {
     }
 
     #[cfg(not(feature = "test-util"))]
-    fn blocking_pool(&self, _driver: &Driver) -> Arc<Pool> {
-        Pool::new(self.max_blocking, self.keep_alive, None)
+    fn blocking_pool(&self, _driver: &Driver, on_panic: Option<OnPanic>) -> Arc<Pool> {
+        Pool::new(self.pool_config(None, on_panic))
     }
 
     #[cfg(not(feature = "test-util"))]
@@ -509,9 +558,9 @@ impl Builder {
 
     /// The pool, which holds paused time while it is at work.
     #[cfg(feature = "test-util")]
-    fn blocking_pool(&self, driver: &Driver) -> Arc<Pool> {
+    fn blocking_pool(&self, driver: &Driver, on_panic: Option<OnPanic>) -> Arc<Pool> {
         let pausable = self.flavor == RuntimeFlavor::CurrentThread;
-        let pool = Pool::new(self.max_blocking, self.keep_alive, pausable.then(|| driver.interrupter()));
+        let pool = Pool::new(self.pool_config(pausable.then(|| driver.interrupter()), on_panic));
         if pausable {
             let pool = pool.clone();
             driver.hold_time_while(Box::new(move || !pool.is_quiet()));
@@ -534,6 +583,16 @@ impl Builder {
         }
         driver.pause_time();
         Ok(())
+    }
+
+    fn pool_config(&self, on_quiet: Option<OnQuiet>, on_panic: Option<OnPanic>) -> blocking::Config {
+        blocking::Config {
+            max_threads: self.max_blocking,
+            keep_alive: self.keep_alive,
+            on_quiet,
+            hooks: self.hooks.clone(),
+            on_panic,
+        }
     }
 
     fn worker_count(&self) -> io::Result<usize> {
@@ -605,8 +664,7 @@ fn start_workers(handle: &Handle, workers: Vec<Worker>) -> io::Result<Vec<crate:
     let Some((error, what)) = failure else {
         return Ok(threads);
     };
-    handle.inner.scheduler.close();
-    handle.inner.blocking.close();
+    handle.inner.begin_shutdown();
     for thread in threads {
         // A worker does not panic.
         let _ = thread.join();
@@ -622,6 +680,7 @@ impl fmt::Debug for Builder {
             .field("io", &self.io)
             .field("time", &self.time)
             .field("thread_stack_size", &self.stack_size)
+            .field("unhandled_panic", &self.unhandled_panic)
             .field("max_blocking_threads", &self.max_blocking)
             .field("thread_keep_alive", &self.keep_alive)
             .field("event_interval", &self.event_interval)

@@ -6,6 +6,7 @@
 use super::RuntimeFlavor;
 use super::compat::Entered;
 use super::handle::Inner;
+use crate::scheduler::local;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,9 +17,17 @@ thread_local! {
     /// Kept alive by the counted reference in the `EnterGuard` that set it.
     static CURRENT: Cell<*const Inner> = const { Cell::new(null()) };
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    static ASYNC: Cell<Option<RuntimeFlavor>> = const { Cell::new(None) };
+    static ASYNC: Cell<Option<Async>> = const { Cell::new(None) };
     /// Set for the life of a thread that a runtime started.
     static MEMBER_OF: Cell<*const Inner> = const { Cell::new(null()) };
+}
+
+/// Whose futures a thread is polling.
+#[derive(Clone, Copy)]
+struct Async {
+    flavor: RuntimeFlavor,
+    /// Only to be compared.
+    runtime: *const Inner,
 }
 
 /// Runs `f` with the runtime this thread is in.
@@ -46,11 +55,14 @@ pub struct EnterGuard<'a> {
     depth: usize,
     handle: PhantomData<(&'a super::Handle, *mut ())>,
     compat: Entered<'a>,
+    /// A `LocalRuntime` on its own thread hides the local set that the thread was in.
+    hidden: Option<local::Entered>,
 }
 
 pub(super) fn enter(inner: &Arc<Inner>) -> EnterGuard<'_> {
     let mut guard = enter_alone(inner.clone());
     guard.compat = inner.compat.enter();
+    guard.hidden = inner.is_local_here().then(local::hide);
     guard
 }
 
@@ -59,7 +71,14 @@ pub(super) fn enter_alone<'a>(inner: Arc<Inner>) -> EnterGuard<'a> {
     let entered = Arc::into_raw(inner);
     let depth = DEPTH.get() + 1;
     DEPTH.set(depth);
-    EnterGuard { entered, before: CURRENT.replace(entered), depth, handle: PhantomData, compat: Entered::default() }
+    EnterGuard {
+        entered,
+        before: CURRENT.replace(entered),
+        depth,
+        handle: PhantomData,
+        compat: Entered::default(),
+        hidden: None,
+    }
 }
 
 impl Drop for EnterGuard<'_> {
@@ -91,7 +110,7 @@ pub(super) fn is_async() -> bool {
 
 /// Whether others wait until this thread returns from a poll, and nobody can take its place.
 pub(super) fn must_not_block() -> bool {
-    ASYNC.get() == Some(RuntimeFlavor::CurrentThread)
+    ASYNC.get().is_some_and(|polling| polling.flavor == RuntimeFlavor::CurrentThread)
 }
 
 /// Marks this thread as one that `inner` started.
@@ -109,13 +128,19 @@ pub(super) fn is_member(inner: &Arc<Inner>) -> bool {
     std::ptr::eq(MEMBER_OF.get(), Arc::as_ptr(inner))
 }
 
-/// Marks this thread as polling futures of a runtime of that kind until the guard is dropped.
-pub(super) fn begin_async(flavor: RuntimeFlavor) -> AsyncGuard {
-    AsyncGuard { before: ASYNC.replace(Some(flavor)) }
+/// Whether this thread runs code for the runtime at that address: it is one of its threads, or in its `block_on`.
+pub(super) fn is_inside(runtime: *const Inner) -> bool {
+    MEMBER_OF.get() == runtime || ASYNC.get().is_some_and(|polling| polling.runtime == runtime)
+}
+
+/// Marks this thread as polling futures of a runtime until the guard is dropped.
+pub(super) fn begin_async(inner: &Arc<Inner>) -> AsyncGuard {
+    let polling = Async { flavor: inner.flavor, runtime: Arc::as_ptr(inner) };
+    AsyncGuard { before: ASYNC.replace(Some(polling)) }
 }
 
 pub(super) struct AsyncGuard {
-    before: Option<RuntimeFlavor>,
+    before: Option<Async>,
 }
 
 impl Drop for AsyncGuard {

@@ -2,14 +2,17 @@
 
 use super::compat::Compat;
 use super::context::{self, EnterGuard};
+use super::drain::Drain;
 use super::dump::Dump;
+use super::failure::Failure;
 use super::threads::Threads;
 use super::{RuntimeMetrics, block_on};
 use crate::blocking::Pool;
 use crate::driver::Driver;
 #[cfg(feature = "time")]
 use crate::primitives::clock::Time;
-use crate::scheduler::Shared;
+use crate::primitives::owner::{Thread, this_thread};
+use crate::scheduler::{Id, Shared};
 use crate::task::{JoinHandle, Meta};
 use std::fmt;
 use std::future::Future;
@@ -56,16 +59,49 @@ pub(crate) struct Inner {
     pub(super) blocking: Arc<Pool>,
     pub(super) threads: Threads,
     pub(super) compat: Compat,
+    pub(super) drain: Drain,
+    /// Of a runtime that shuts down when a task panics.
+    pub(super) failure: Option<Arc<Failure>>,
     pub(super) flavor: RuntimeFlavor,
+    /// The thread of a `LocalRuntime`, the only one that ever runs its worker.
+    pub(super) local: Option<Thread>,
 }
 
 impl Inner {
-    pub(super) fn spawn_blocking<F, R>(self: &Arc<Self>, closure: F, meta: Meta) -> JoinHandle<R>
+    /// Refuses further tasks and closures, and cancels those that are there. May be called again.
+    pub(super) fn begin_shutdown(&self) {
+        self.blocking.close();
+        self.scheduler.close();
+        self.drain.tell();
+    }
+
+    #[track_caller]
+    pub(super) fn spawn_blocking<F, R>(&self, closure: F, meta: Meta) -> JoinHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.blocking.spawn(closure, meta, &|body, end| self.start_thread(body, end).map(drop))
+        self.blocking.spawn(closure, meta)
+    }
+
+    /// Whether this is a `LocalRuntime`, on its thread.
+    pub(super) fn is_local_here(&self) -> bool {
+        self.local.is_some_and(|owner| owner == this_thread())
+    }
+
+    /// # Panics
+    ///
+    /// If this is no `LocalRuntime`, or on another thread.
+    #[track_caller]
+    pub(super) fn spawn_local<F>(&self, future: F, meta: Meta) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        assert!(self.is_local_here(), "a future that is not `Send` stays on the thread of its runtime");
+        // SAFETY: a `LocalRuntime` is a current-thread runtime, whose scheduler has one worker, and that worker is reached only
+        // through the `LocalRuntime`, which does not leave this thread.
+        unsafe { self.scheduler.spawn_local(future, meta) }
     }
 
     /// What time it is for this runtime's timers; 0 if there are none.
@@ -191,6 +227,25 @@ impl Handle {
         self.inner.spawn_blocking(closure, Meta::new(None, Location::caller()))
     }
 
+    /// As [`spawn`](Self::spawn), with what is known of the task.
+    pub(crate) fn spawn_with<F>(&self, future: F, meta: Meta) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.inner.scheduler.spawn(future, meta)
+    }
+
+    /// As [`spawn_blocking`](Self::spawn_blocking), with what is known of the task.
+    #[track_caller]
+    pub(crate) fn spawn_blocking_with<F, R>(&self, closure: F, meta: Meta) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.inner.spawn_blocking(closure, meta)
+    }
+
     /// Polls `future` on this thread until it is done, inside the runtime.
     ///
     /// The future need not be `Send` or `'static`. On a current-thread runtime this polls nothing but `future`: its
@@ -203,12 +258,17 @@ impl Handle {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _blocking = block_on::begin(self);
-        block_on::on_this_thread(future)
+        block_on::on_this_thread(&self.inner, future)
     }
 
     /// Which kind of runtime this is.
     pub fn runtime_flavor(&self) -> RuntimeFlavor {
         self.inner.flavor
+    }
+
+    /// The runtime's identifier.
+    pub fn id(&self) -> Id {
+        self.inner.scheduler.id()
     }
 
     /// Numbers that say how the runtime is doing.

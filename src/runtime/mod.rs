@@ -17,6 +17,9 @@
 //! left, wherever its wakers may be, and waits for the threads. If that takes more than a second it names on stderr
 //! whom it waits for. [`Runtime::shutdown_timeout`] waits for a limited time, [`Runtime::shutdown_background`] not at all.
 //! A runtime that is dropped inside async code, or by one of its own threads, shuts down in the background.
+//!
+//! [`Runtime::drain`] first lets the tasks finish what they do, up to a deadline, and says which did not; [`Handle::drain`] does that from inside, and
+//! by [`draining`] tasks learn of it.
 
 // Inside: puts the parts together. `Inner` owns one of each: scheduler, driver, blocking pool.
 
@@ -26,18 +29,26 @@ mod builder;
 mod compat;
 mod context;
 pub(crate) mod current_id;
+mod drain;
 mod dump;
+mod failure;
 mod handle;
 pub(crate) mod join_set;
+mod local;
 mod metrics;
 pub(crate) mod spawn;
+mod task_hooks;
 mod threads;
 
-pub use crate::scheduler::{Stall, StallCause, StallSite};
+pub use crate::scheduler::{Id, Stall, StallCause, StallSite};
+pub use crate::task::hooks::TaskMeta;
 pub use builder::Builder;
 pub use context::EnterGuard;
+pub use drain::{Drained, DrainedTask, Draining, draining, is_draining};
 pub use dump::{Dump, TaskDump, TaskKind, TaskState, WaitReason};
+pub use failure::UnhandledPanic;
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
+pub use local::{LocalOptions, LocalRuntime};
 pub use metrics::{Histogram, RuntimeMetrics, RuntimeSnapshot, WorkerSnapshot};
 
 use crate::driver::Driver;
@@ -123,8 +134,8 @@ impl Runtime {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _blocking = block_on::begin(&self.handle);
         match &self.kind {
-            Some(Kind::CurrentThread(core)) => block_on::as_worker(core, &self.handle.inner.scheduler, future),
-            _ => block_on::on_this_thread(future),
+            Some(Kind::CurrentThread(core)) => block_on::as_worker(core, &self.handle.inner, future),
+            _ => block_on::on_this_thread(&self.handle.inner, future),
         }
     }
 
@@ -154,19 +165,23 @@ impl Runtime {
         self.shut_down(Wait::No);
     }
 
+    /// A thread that polls futures must not wait for threads, and may be one of those that would be waited for.
+    fn must_not_wait(&self) -> bool {
+        context::is_async() || context::is_member(&self.handle.inner)
+    }
+
     fn shut_down(&mut self, wait: Wait) {
         let Some(kind) = self.kind.take() else {
             return;
         };
         let inner = &self.handle.inner;
-        inner.blocking.close();
-        inner.scheduler.close();
+        inner.begin_shutdown();
         let threads = match kind {
             Kind::CurrentThread(core) => {
                 // Nobody can be in `block_on`, which borrows the runtime: the worker is here.
                 if let Some(worker) = core.take_for_good() {
                     let _entered = self.handle.enter();
-                    let _async = context::begin_async(handle::RuntimeFlavor::CurrentThread);
+                    let _async = context::begin_async(inner);
                     worker.run(&mut NoMain);
                 }
                 inner.driver.shut_down();
@@ -226,9 +241,7 @@ fn report(running: &[TaskRef], is_over: bool) -> String {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        // A thread that polls futures must not wait, and may be one of those that would be waited for.
-        let must_not_wait = context::is_async() || context::is_member(&self.handle.inner);
-        let wait = if must_not_wait { Wait::No } else { Wait::Until(None) };
+        let wait = if self.must_not_wait() { Wait::No } else { Wait::Until(None) };
         self.shut_down(wait);
     }
 }

@@ -1,8 +1,8 @@
 //! The threads of a runtime: how they are made, and how many of them are left.
 
-use super::RuntimeFlavor;
 use super::context;
 use super::handle::Inner;
+use crate::blocking;
 use crate::primitives::contain::contain;
 use crate::primitives::{Condvar, Mutex, thread};
 use crate::scheduler::{self, Hook, NoMain, Worker, call};
@@ -82,8 +82,9 @@ impl Inner {
     /// Starts the thread of a worker of the pool.
     pub(super) fn start_worker(self: &Arc<Self>, worker: Worker) -> io::Result<thread::JoinHandle<()>> {
         self.threads.left.lock().workers += 1;
+        let inner = self.clone();
         let body = move || {
-            let _async = context::begin_async(RuntimeFlavor::MultiThread);
+            let _async = context::begin_async(&inner);
             worker.run(&mut NoMain);
         };
         self.start_thread(Box::new(body), WorkerEnd(self.clone()))
@@ -140,12 +141,18 @@ impl Drop for MonitorEnd {
     }
 }
 
-/// Gives the scheduler its threads. Does not keep the runtime, because the scheduler has it, and the runtime has the scheduler.
+/// Gives the scheduler and the blocking pool their threads. Does not keep the runtime, because these have it, and the runtime has them.
 pub(super) struct Starter(pub(super) Weak<Inner>);
 
 impl Starter {
     fn inner(&self) -> io::Result<Arc<Inner>> {
         self.0.upgrade().ok_or_else(|| io::Error::other("the runtime is gone"))
+    }
+}
+
+impl blocking::Threads for Starter {
+    fn start(&self, body: Box<dyn FnOnce() + Send>, end: blocking::Ended) -> io::Result<()> {
+        self.inner()?.start_thread(body, end).map(drop)
     }
 }
 
@@ -161,11 +168,12 @@ impl scheduler::Threads for Starter {
         }
         let end = WorkerEnd(inner.clone());
         let errand = move || {
-            let _async = context::begin_async(RuntimeFlavor::MultiThread);
+            let is_async = context::begin_async(&end.0);
             body();
+            drop(is_async);
             drop(end);
         };
-        inner.blocking.lend(Box::new(errand), &|body, end| inner.start_thread(body, end).map(drop))
+        inner.blocking.lend(Box::new(errand))
     }
 
     fn start_monitor(&self, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {

@@ -11,6 +11,28 @@ thread_local! {
     static CURRENT: Cell<*const Worker> = const { Cell::new(null()) };
     /// See `set_answers`.
     static ANSWERS: Cell<bool> = const { Cell::new(false) };
+    /// See `InMain`.
+    static IN_MAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While there is one, this thread polls the future of its `block_on`, and no task, although it is a worker.
+pub(crate) struct InMain(());
+
+impl InMain {
+    pub(crate) fn begin() -> Self {
+        IN_MAIN.set(true);
+        InMain(())
+    }
+}
+
+impl Drop for InMain {
+    fn drop(&mut self) {
+        IN_MAIN.set(false);
+    }
+}
+
+pub(super) fn is_in_main() -> bool {
+    IN_MAIN.get()
 }
 
 /// Says that this thread, which is no worker, has just been woken: what it pushes first is an answer. Or that this is over.
@@ -38,9 +60,9 @@ pub(super) fn with_any<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     f(unsafe { CURRENT.get().as_ref() })
 }
 
-/// The task that this thread's worker polls, whatever its scheduler.
-pub(crate) fn polled() -> Option<Id> {
-    with_any(|worker| worker?.polled())
+/// The id of the task that this thread's worker polls, whatever its scheduler.
+pub(crate) fn polled_id() -> Option<Id> {
+    with_any(|worker| worker?.polled_id())
 }
 
 /// Where this thread's worker is at home, whatever its scheduler.

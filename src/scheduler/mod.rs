@@ -10,8 +10,10 @@
 //! | `pulse` | what a worker shows of its polls, and whether it is stuck |
 //! | `monitor/` | looks after what waits behind stuck workers; how is in its README |
 //! | `sleep/` | who sleeps, who searches, whom to wake; the proof is in its README |
+//! | `local/` | futures that stay on their thread, in a small scheduler of their own |
 //! | `current` | which worker this thread is |
 //! | `counters` | statistics, written by their owner only |
+//! | `id` | which scheduler is which |
 //!
 //! A current-thread runtime is the same scheduler with one worker, which `block_on` drives.
 //!
@@ -24,20 +26,25 @@
 mod appetite;
 mod counters;
 mod current;
+mod id;
 mod lifo_slot;
+pub(crate) mod local;
 mod monitor;
 mod pulse;
 mod seats;
 mod sleep;
 mod worker;
 
+pub(crate) use crate::primitives::Patience;
 pub(crate) use counters::Counters;
 #[cfg(feature = "time")]
 pub(crate) use current::home;
-pub(crate) use current::{polled, set_answers};
+pub(crate) use current::{InMain, polled_id, set_answers};
+pub use id::Id;
+pub use local::{LocalEnterGuard, LocalSet};
 pub(crate) use monitor::Tuning;
 pub use monitor::{Stall, StallCause, StallSite};
-pub(crate) use sleep::{Parker, Patience, Unpark};
+pub(crate) use sleep::{Parker, Unpark};
 pub(crate) use worker::{Blocking, Main, NoMain, Worker};
 
 use crate::primitives::atomic::{AtomicBool, Ordering};
@@ -45,11 +52,12 @@ use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::Injector;
 use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
 use crate::primitives::{CachePadded, spin_loop};
-use crate::task::{Ending, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskRef};
+use crate::task::{
+    Ending, Inside, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskHooks, TaskRef,
+};
 use monitor::Watch;
 use seats::Seats;
 use sleep::Sleep;
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -85,6 +93,9 @@ pub(crate) trait Threads: Send + Sync + 'static {
 /// A callback of the user's.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
+/// Called with a task that has panicked.
+pub(crate) type OnPanic = Arc<dyn Fn(&TaskRef) + Send + Sync>;
+
 /// How workers behave.
 pub(crate) struct Config {
     /// Events are looked at after so many polls.
@@ -99,6 +110,9 @@ pub(crate) struct Config {
     pub(crate) time_all_polls: bool,
     /// The same of the time that a task is ready before it is polled.
     pub(crate) time_all_delays: bool,
+    pub(crate) hooks: TaskHooks,
+    /// Called when a task has panicked.
+    pub(crate) on_panic: Option<OnPanic>,
     /// Where the workers' random numbers begin.
     pub(crate) seed: u64,
     /// How the pool is protected from polls that take too long. `None` for a single worker without threads to help it.
@@ -107,6 +121,7 @@ pub(crate) struct Config {
 
 /// What all workers of one runtime share.
 pub(crate) struct Shared {
+    id: Id,
     injector: CachePadded<Injector<RunToken>>,
     seats: Seats,
     /// How many of them are of the pool, and not spares.
@@ -153,6 +168,7 @@ impl Shared {
         let spares = config.tuning.as_ref().map_or(0, |tuning| tuning.max_spares);
         let (seats, taken) = Seats::new(workers, spares);
         let shared = Arc::new(Shared {
+            id: Id::next(),
             injector: CachePadded::new(Injector::new()),
             seats,
             workers,
@@ -195,15 +211,43 @@ impl Shared {
         // SAFETY: tasks are in the registry until they are retired, and workers do not end before it is empty; each of
         // them, and whoever runs or drops one in their place, has a counted reference to `self`.
         let (token, handle) = unsafe { crate::task::new(future, meta, this) };
-        current::with(&**self, |worker| {
+        self.take_in(token);
+        handle
+    }
+
+    /// Spawns a task whose future need not be `Send`. As [`spawn`](Self::spawn) else.
+    ///
+    /// # Safety
+    ///
+    /// This scheduler has one worker, and only this thread ever runs it.
+    pub(crate) unsafe fn spawn_local<F>(self: &Arc<Self>, future: F, meta: Meta) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        // SAFETY: `Arc::as_ptr` never returns null.
+        let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
+        // SAFETY: as in `spawn`. Run tokens are run and dropped by workers, and by `take_in` below; all of that is this thread.
+        let (token, handle) = unsafe { crate::task::new_bound(future, meta, this) };
+        self.take_in(token);
+        handle
+    }
+
+    /// Registers a new task and queues it.
+    // Always: it is the rest of `spawn`.
+    #[inline(always)]
+    fn take_in(&self, token: RunToken) {
+        current::with(self, |worker| {
             let shard = worker.map_or_else(|| self.foreign_home(), Worker::home);
-            match (self.registry.insert(shard, &token), worker) {
-                (true, Some(worker)) => worker.push(token),
-                (true, None) => self.push_from_outside(token),
-                (false, _) => token.cancel(),
+            if !self.registry.insert(shard, &token) {
+                return token.cancel();
+            }
+            self.config.hooks.spawned(&token);
+            match worker {
+                Some(worker) => worker.push(token),
+                None => self.push_from_outside(token),
             }
         });
-        handle
     }
 
     /// The shard of a thread that is no worker.
@@ -216,14 +260,7 @@ impl Shared {
     }
 
     fn foreign_shard(&self) -> usize {
-        thread_local! {
-            static SHARD: Cell<u32> = const { Cell::new(u32::MAX) };
-        }
-        if SHARD.get() == u32::MAX {
-            static NEXT: AtomicU64 = AtomicU64::new(0);
-            SHARD.set((NEXT.fetch_add(1, PlainOrdering::Relaxed) % FOREIGN_SHARDS as u64) as u32);
-        }
-        self.workers + SHARD.get() as usize
+        self.workers + Registry::shard_of_this_thread(FOREIGN_SHARDS)
     }
 
     fn push_to_injector(&self, token: RunToken) {
@@ -321,6 +358,26 @@ impl Shared {
         self.unpark_all();
     }
 
+    /// From now on tasks that are spawned by threads that are no workers are refused, unless `inside` says that the thread is in code that the
+    /// runtime runs.
+    pub(crate) fn guard(&self, inside: Inside) {
+        self.registry.guard(self.workers, inside);
+    }
+
+    /// All live tasks.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The task that this thread is polling, if it is a worker of this scheduler.
+    pub(crate) fn current_task(&self) -> Option<TaskRef> {
+        if current::is_in_main() {
+            return None;
+        }
+        let place = current::with(self, |worker| worker.and_then(Worker::polled))?;
+        self.registry.find(place)
+    }
+
     /// Whether shutdown has begun.
     pub(crate) fn is_closed(&self) -> bool {
         // Ordering: Acquire pairs with the Release in `close`.
@@ -338,6 +395,10 @@ impl Shared {
     pub(crate) fn running(&self) -> Vec<TaskRef> {
         let beats = self.seats.iter().filter_map(|remote| remote.pulse().beat());
         beats.filter_map(|beat| self.registry.find(beat.task)).collect()
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        self.id
     }
 
     /// Shows each task: what there is to see of it, when it was spawned, and whether it is being polled. Polls nobody, and waits for
@@ -470,6 +531,7 @@ impl Schedule for Shared {
 
     #[inline]
     fn let_go(&self, task: &Ending) -> bool {
+        self.config.hooks.terminated(task);
         current::with(self, |worker| match worker {
             Some(worker) => {
                 worker.task_ended();
@@ -480,6 +542,12 @@ impl Schedule for Shared {
                 self.registry.let_go(None, task)
             }
         })
+    }
+
+    fn panicked(&self, task: &TaskRef) {
+        if let Some(on_panic) = &self.config.on_panic {
+            on_panic(task);
+        }
     }
 
     fn give_back(&self, task: Ending) {

@@ -11,6 +11,13 @@
 //! returned `Ready`, after it panicked, or when it was cancelled. The memory outlives it because the task is not retired
 //! before it is complete.
 //!
+//! # Futures that stay on their thread
+//!
+//! A cell's type does not ask whether its future may go to other threads; [`new`] does. Of a task that is bound to a thread, others
+//! may have wakers, abort handles and, if its output is `Send`, the join handle, and may carry its run token to a queue of
+//! the owner's. That is all safe, because the future is touched only by who runs or drops a run token, and its output by
+//! who completes it, which is the same, or by the join handle. Whoever frees the cell finds neither there any more.
+//!
 //! # Panics
 //!
 //! A panic of the future is the task's result. A panic while a future or an output is dropped, or in a joiner's waker,
@@ -22,7 +29,7 @@
 //! a task is dropped without one, or when it has left the registry, [`Task::drop_as_own`] says it.
 
 use super::error::Reason;
-use super::header::{Ending, Header, Meta, Ran, RunToken, VTable};
+use super::header::{Ending, Header, Meta, Ran, RunToken, TaskRef, VTable};
 use super::join_slot::JoinSlot;
 use super::state::{Pending, Start, Wake as Woken};
 use super::whose::Whose;
@@ -58,33 +65,24 @@ enum Stage<F: Future> {
 
 // SAFETY: the header is atomics and what is never written after the task was made. `scheduler` is a shared reference
 // to an `S`, which is `Sync`. The join slot and the stage are handed from thread to thread by the state word, which
-// gives each to one thread at a time with Release/Acquire between them; the future, its output and the waker are `Send`.
-unsafe impl<F, S> Send for Task<F, S>
-where
-    F: Future + Send,
-    F::Output: Send,
-    S: Schedule,
-{
-}
+// gives each to one thread at a time with Release/Acquire between them; the waker in the slot is `Send`. By `new`, the future
+// and its output are `Send` too, or do not leave their thread.
+unsafe impl<F: Future, S: Schedule> Send for Task<F, S> {}
 // SAFETY: as for `Send`.
-unsafe impl<F, S> Sync for Task<F, S>
-where
-    F: Future + Send,
-    F::Output: Send,
-    S: Schedule,
-{
-}
+unsafe impl<F: Future, S: Schedule> Sync for Task<F, S> {}
 
 /// Makes a task; its run token and its handle are the caller's to make.
 ///
 /// # Safety
 ///
-/// `scheduler` stays live until it has let go of this task.
+/// `scheduler` stays live until it has let go of this task. And either the future and its output are `Send`, or the task is
+/// bound to this thread: here alone are its run tokens run and dropped, and, if the output is not `Send`, its join handle used and
+/// dropped.
 #[inline]
 pub(super) unsafe fn new<F, S>(future: F, meta: Meta, scheduler: NonNull<S>) -> NonNull<Header>
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     let vtable = &VTable {
@@ -99,15 +97,26 @@ where
         decrement: decrement::<F, S>,
         free: free::<F, S>,
     };
+    let cell = reuse::allocate::<Task<F, S>>();
     let header = Header::new(vtable, meta);
-    let task = Task { header, scheduler, join_slot: JoinSlot::new(), stage: UnsafeCell::new(Stage::Future(future)) };
-    reuse::into_raw(task).cast()
+    // In one expression, which the compiler builds in its place: a task that is put together first and then moved would move a large
+    // future twice. The workload `spawn-large` of `benches/count.sh` sees to that.
+    // SAFETY: the cell is this function's alone, and of that size and alignment; there is nothing in it that would have to be dropped.
+    unsafe {
+        cell.write(Task {
+            header,
+            scheduler,
+            join_slot: JoinSlot::new(),
+            stage: UnsafeCell::new(Stage::Future(future)),
+        });
+    }
+    cell.cast()
 }
 
 impl<F, S> Task<F, S>
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     /// The cell behind a thin pointer.
@@ -182,8 +191,8 @@ where
 /// `header` is of a live cell of these types, and the caller holds its run token, which ends here.
 unsafe fn complete<F, S>(header: NonNull<Header>, output: Result<F::Output, Reason>)
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the task is not retired before the last use of this.
@@ -223,8 +232,8 @@ pub(crate) fn wake_contained(waker: Waker) {
 
 impl<F, S> Wake for Task<F, S>
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     fn wake(self: Arc<Self>) {
@@ -251,8 +260,8 @@ where
 /// is `Again`.
 unsafe fn run<F, S>(header: NonNull<Header>) -> Ran
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the run token keeps the cell alive until it is given up, and nothing below uses it after that.
@@ -295,6 +304,8 @@ where
         (None, Err(payload)) => {
             // SAFETY: the token is the caller's.
             contain(|| unsafe { task.drop_stage() });
+            // SAFETY: the task is in its registry, so the cell and the scheduler are live.
+            unsafe { report_panic::<F, S>(header) };
             Err(Reason::panic(payload))
         }
     };
@@ -304,13 +315,35 @@ where
     Ran::Done
 }
 
+/// Tells the scheduler that the future has panicked.
+///
+/// # Safety
+///
+/// `header` is of a live cell of these types, of a task that is in its registry.
+#[cold]
+unsafe fn report_panic<F, S>(header: NonNull<Header>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    S: Schedule,
+{
+    // SAFETY: the caller keeps the cell alive.
+    let task = unsafe { Task::<F, S>::of(header) };
+    // SAFETY: as above.
+    unsafe { increment::<F, S>(header) };
+    // SAFETY: that reference is the new value's.
+    let reference = unsafe { TaskRef::new(header) };
+    // SAFETY: the task is in its registry, so its scheduler is live.
+    unsafe { task.scheduler.as_ref() }.panicked(&reference);
+}
+
 /// # Safety
 ///
 /// As for [`run`]; the token is always given up.
 unsafe fn cancel<F, S>(header: NonNull<Header>)
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the run token keeps the cell alive until it is given up.
@@ -329,8 +362,8 @@ where
 /// `header` is of a live cell of these types.
 unsafe fn wake_by_ref<F, S>(header: NonNull<Header>)
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the pointer came from `Arc::into_raw` of this type, and the caller keeps the cell alive.
@@ -346,8 +379,8 @@ where
 /// what `output` points to.
 unsafe fn poll_join<F, S>(header: NonNull<Header>, announced: &mut bool, cx: &mut Context<'_>, output: *mut ()) -> bool
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the caller keeps the cell alive.
@@ -375,8 +408,8 @@ where
 /// `header` is of a live cell of these types; the caller is its join handle, and has not taken the output yet.
 unsafe fn watch<F, S>(header: NonNull<Header>, announced: &mut bool, cx: &mut Context<'_>) -> bool
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the caller keeps the cell alive.
@@ -392,8 +425,8 @@ where
 /// `header` is of a live cell of these types; the caller is its join handle, at its end, and has announced a waker.
 unsafe fn release_join<F, S>(header: NonNull<Header>)
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the caller keeps the cell alive.
@@ -407,8 +440,8 @@ where
 /// `header` is of a live cell of these types, of a complete task whose output is the caller's.
 unsafe fn drop_output<F, S>(header: NonNull<Header>)
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     // SAFETY: the caller keeps the cell alive.
@@ -426,7 +459,7 @@ unsafe fn free<F: Future, S: Schedule>(header: NonNull<Header>) {
     // SAFETY: a pointer to a task is one to its header; `from_raw` calls this only while the cell is alive and nobody else
     // refers to it.
     let drop_rest = |task: *mut Task<F, S>| unsafe { task.cast::<Header>().drop_in_place() };
-    // SAFETY: the pointer came from `reuse::into_raw` of this type, and the count is the caller's to give up.
+    // SAFETY: the pointer came from `reuse::allocate` of this type, and the count is the caller's to give up.
     unsafe { reuse::from_raw(header.cast::<Task<F, S>>(), drop_rest) };
 }
 

@@ -125,8 +125,7 @@ impl Header {
 /// A counted reference to a task, whatever its future.
 pub(crate) struct TaskRef(NonNull<Header>);
 
-// SAFETY: a `TaskRef` is an `Arc<Task<F, S>>`, and `cell::new` demands a `Send` future and output, so that the cell is `Send`
-// and `Sync`.
+// SAFETY: a `TaskRef` is an `Arc<Task<F, S>>`, and the cell is `Send` and `Sync`.
 unsafe impl Send for TaskRef {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for TaskRef {}
@@ -191,8 +190,8 @@ impl fmt::Debug for TaskRef {
 #[must_use]
 pub(crate) struct RunToken(NonNull<Header>);
 
-// SAFETY: running a task moves its future to the running thread, and `cell::new` demands a future and an output that are
-// `Send`.
+// SAFETY: running a task moves its future to the running thread. By `cell::new` the future and its output are `Send`, or the
+// task's scheduler sees to it that the token, wherever it has been, is run and dropped on the task's own thread.
 unsafe impl Send for RunToken {}
 
 impl RunToken {
@@ -231,6 +230,11 @@ impl RunToken {
     pub(crate) fn stamped(&self) -> Option<u64> {
         // Ordering: Relaxed; whoever handed the token over published it.
         wait::since(self.header().wait.load(Ordering::Relaxed))
+    }
+
+    /// The task's identifier.
+    pub(crate) fn id(&self) -> Id {
+        self.header().id()
     }
 
     /// A reference to the task.
@@ -318,6 +322,10 @@ impl Listed {
 
     pub(super) fn id(&self) -> u64 {
         self.header().id().as_u64()
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.header().state.is_complete()
     }
 
     /// Tells the task its id and its place in the registry. Called once, before the task is shared.
@@ -419,6 +427,11 @@ impl Ending {
         self.header().place.load(Ordering::Relaxed)
     }
 
+    /// A reference to the task.
+    pub(super) fn task_ref(&self) -> TaskRef {
+        Listed(self.0).task_ref()
+    }
+
     /// Links this task before `next` on a return list. Its own place is with whoever calls this now.
     pub(super) fn set_next_returned(&self, next: u32) {
         let place = &self.header().place;
@@ -443,7 +456,7 @@ pub(super) struct HandleRef {
     taken: bool,
 }
 
-// SAFETY: it reaches a future and an output that `cell::new` demands to be `Send`, in a cell that is `Send` and `Sync`.
+// SAFETY: it reaches the output, in a cell that is `Send` and `Sync`; the `JoinHandle` around it is `Send` only if the output is.
 unsafe impl Send for HandleRef {}
 // SAFETY: as for `Send`; shared, it gives access to atomics only.
 unsafe impl Sync for HandleRef {}

@@ -11,6 +11,9 @@
 //! A task is an independent flow of control. It runs on some worker whenever it was woken, moves between workers at its
 //! await points, and ends with an output, a panic or a cancellation, each of which its [`JoinHandle`] reports.
 //!
+//! A future that is not `Send` runs on the thread that spawns it: in a [`LocalSet`], or on a
+//! [`LocalRuntime`](crate::runtime::LocalRuntime).
+//!
 //! A future never moves once it has been polled, and is dropped where it lies: in the task's one allocation.
 
 // Inside: one future and its life. This folder knows nothing of workers: it hands a runnable task to a `Schedule`.
@@ -21,6 +24,7 @@ mod cell;
 pub mod coop;
 mod error;
 mod header;
+pub(crate) mod hooks;
 mod id;
 mod join;
 pub mod join_set;
@@ -28,6 +32,8 @@ mod join_slot;
 mod places;
 mod registry;
 mod reuse;
+mod scope;
+pub(crate) mod signal;
 mod state;
 mod task_local;
 pub(crate) mod wait;
@@ -37,10 +43,12 @@ mod yield_now;
 pub use abort::AbortHandle;
 pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use error::JoinError;
+pub(crate) use hooks::TaskHooks;
 pub use id::Id;
 pub use join::JoinHandle;
 #[doc(inline)]
 pub use join_set::JoinSet;
+pub use scope::{Cancelled, Failure, Scope, ScopeBuilder, ScopedJoinHandle, TryScope, scope, supervise, try_scope};
 pub use task_local::{AccessError, LocalKey};
 pub use yield_now::yield_now;
 
@@ -51,11 +59,12 @@ pub mod futures {
 
 // The ways to spawn, and to ask who one is, need a runtime, and live with it.
 pub use crate::runtime::current_id::{id, try_id};
-pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, spawn_blocking};
+pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, spawn_blocking, spawn_local};
+pub use crate::scheduler::{LocalEnterGuard, LocalSet};
 
 pub(crate) use cell::wake_contained;
 pub(crate) use header::{Ending, Look, Meta, RunToken, TaskRef};
-pub(crate) use registry::{Registry, Returns};
+pub(crate) use registry::{Inside, Registry, Returns};
 pub(crate) use reuse::trim as trim_memory;
 pub(crate) use state::Progress;
 pub(crate) use whose::Whose;
@@ -80,6 +89,9 @@ pub(crate) trait Schedule: Send + Sync + Sized + 'static {
     /// Takes a task that is about to complete out of the registry, or returns false if that is for another thread to do.
     fn let_go(&self, task: &Ending) -> bool;
 
+    /// The future of a task has panicked; the task is about to complete.
+    fn panicked(&self, task: &TaskRef);
+
     /// Gives a complete task back to the registry. Called once for each task for which `let_go` was false.
     fn give_back(&self, task: Ending);
 }
@@ -102,7 +114,24 @@ where
     F::Output: Send + 'static,
     S: Schedule,
 {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise; the future and its output are `Send`.
+    unsafe { new_bound(future, meta, scheduler) }
+}
+
+/// Makes a task whose future need not be `Send`, and stays on this thread.
+///
+/// # Safety
+///
+/// As for [`new`]. Besides, if the future or its output is not `Send`, the task's run tokens are run and dropped on this thread
+/// only, wherever they were queued.
+#[inline]
+pub(crate) unsafe fn new_bound<F, S>(future: F, meta: Meta, scheduler: NonNull<S>) -> (RunToken, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    S: Schedule,
+{
+    // SAFETY: the caller's promise. The handle is made below, on this thread, which it leaves only if the output is `Send`.
     let header = unsafe { cell::new(future, meta, scheduler) };
     // SAFETY: a new task's run token is the spawner's.
     let token = unsafe { RunToken::new(header) };

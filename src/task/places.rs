@@ -93,6 +93,11 @@ impl Places {
         self.places.len()
     }
 
+    /// All tasks: each a second `Listed`, to be looked at only.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = Listed> + '_ {
+        self.places.iter().filter_map(|place| place.task())
+    }
+
     /// Calls `f` with the task of a place and when it came.
     pub(super) fn with<R>(&self, slot: usize, f: impl FnOnce(&Listed, Tick) -> R) -> Option<R> {
         let place = *self.places.get(slot)?;

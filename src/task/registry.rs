@@ -17,19 +17,34 @@
 //! # Closing
 //!
 //! Shutdown closes each shard under its lock and takes a reference to each task in it. A spawn looks under the same
-//! lock, so a task is either in the list that shutdown cancels, or it is refused.
+//! lock, so a task is either in the list that shutdown cancels, or it is refused. A drain first only *guards* shards: what is
+//! spawned there is taken in if who spawns it is inside, which is asked only then.
 
-use super::header::{Ending, Look, RunToken, TaskRef};
+use super::header::{Ending, Listed, Look, RunToken, TaskRef};
 use super::id::Block;
 use super::places::Places;
 use crate::primitives::clock::Tick;
 use crate::primitives::plain::{AtomicU64, Ordering};
 use crate::primitives::{CachePadded, Mutex, MutexGuard};
+use std::cell::Cell;
+use std::fmt;
+use std::sync::OnceLock;
 
 /// All live tasks of one scheduler.
 #[derive(Debug)]
 pub(crate) struct Registry {
     shards: Box<[Shard]>,
+    /// Set when the first shard is guarded.
+    inside: OnceLock<Inside>,
+}
+
+/// Whether the calling thread is in code that the runtime runs.
+pub(crate) struct Inside(pub(crate) Box<dyn Fn() -> bool + Send + Sync>);
+
+impl fmt::Debug for Inside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inside")
+    }
 }
 
 #[derive(Debug)]
@@ -47,7 +62,17 @@ struct Live {
     first_place: u64,
     /// Ids given to tasks that were refused.
     refused: u64,
-    closed: bool,
+    gate: Gate,
+}
+
+/// Which tasks a shard takes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Gate {
+    #[default]
+    Open,
+    /// Those spawned from inside.
+    Guarded,
+    Closed,
 }
 
 /// Complete tasks of one home, on their way there. Flush it before it is dropped.
@@ -80,6 +105,13 @@ const AT_A_TIME: usize = 256;
 /// The place of a task that was refused.
 const NOWHERE: u64 = 0;
 
+impl Ending {
+    /// Whether the registry took the task in.
+    pub(super) fn was_taken_in(&self) -> bool {
+        self.place() != NOWHERE
+    }
+}
+
 /// The place in a shard that comes first.
 #[inline]
 fn first_place(shard: usize) -> u64 {
@@ -97,15 +129,16 @@ impl Registry {
             live: CachePadded::new(Mutex::new(Live { first_place: first_place(shard), ..Live::default() })),
             returned: CachePadded::new(AtomicU64::new(0)),
         };
-        Registry { shards: (0..shards).map(shard).collect() }
+        Registry { shards: (0..shards).map(shard).collect(), inside: OnceLock::new() }
     }
 
-    /// Takes in a task and gives it its id. False: the registry is closed; the task has its id all the same.
+    /// Takes in a task and gives it its id. False: the shard is closed, or it is guarded and this thread is not inside; the task has its id
+    /// all the same.
     #[inline]
     pub(crate) fn insert(&self, shard: usize, task: &RunToken) -> bool {
         let mut live = self.lock(shard);
         let id = live.ids.next();
-        if live.closed {
+        if live.gate != Gate::Open && self.refuses(live.gate) {
             task.listed().register(id, NOWHERE);
             live.refused += 1;
             return false;
@@ -128,6 +161,28 @@ impl Registry {
             }
         }
         place == NOWHERE
+    }
+
+    /// Takes out a task that is about to complete, wherever it is at home. Takes that shard's lock.
+    pub(crate) fn remove(&self, task: &Ending) {
+        let place = task.place();
+        if place != NOWHERE {
+            let (shard, slot) = unpack(place);
+            self.shards[shard as usize].live.lock().places.remove(slot);
+        }
+    }
+
+    /// One of so many shards, for a thread that has none of its own.
+    pub(crate) fn shard_of_this_thread(shards: usize) -> usize {
+        thread_local! {
+            static NUMBER: Cell<u32> = const { Cell::new(u32::MAX) };
+        }
+        if NUMBER.get() == u32::MAX {
+            static NEXT: AtomicU64 = AtomicU64::new(0);
+            // Ordering: Relaxed; it only spreads.
+            NUMBER.set((NEXT.fetch_add(1, Ordering::Relaxed) % u64::from(u32::MAX)) as u32);
+        }
+        NUMBER.get() as usize % shards
     }
 
     /// Puts a complete task on its way home, which it reaches when `returns` is flushed.
@@ -172,11 +227,61 @@ impl Registry {
         let mut tasks = Vec::new();
         for shard in 0..self.shards.len() {
             let mut live = self.lock(shard);
-            live.closed = true;
-            let places = 0..live.places.len();
-            tasks.extend(places.filter_map(|slot| live.places.with(slot, |task, _| task.task_ref())));
+            live.gate = Gate::Closed;
+            tasks.extend(live.places.tasks().map(|task| task.task_ref()));
         }
         tasks
+    }
+
+    #[cold]
+    fn refuses(&self, gate: Gate) -> bool {
+        match gate {
+            Gate::Open => false,
+            Gate::Guarded => self.inside.get().is_none_or(|inside| !(inside.0)()),
+            Gate::Closed => true,
+        }
+    }
+
+    /// Takes in only what is spawned from inside, on the shards from `first` on.
+    pub(crate) fn guard(&self, first: usize, inside: Inside) {
+        // The first one says the same.
+        let _ = self.inside.set(inside);
+        for shard in first..self.shards.len() {
+            let mut live = self.lock(shard);
+            live.gate = live.gate.max(Gate::Guarded);
+        }
+    }
+
+    /// Refuses all further tasks.
+    pub(crate) fn shut(&self) {
+        for shard in 0..self.shards.len() {
+            self.lock(shard).gate = Gate::Closed;
+        }
+    }
+
+    /// Whether a task has not ended, besides `excluded`.
+    pub(crate) fn has_left(&self, excluded: &[u64]) -> bool {
+        (0..self.shards.len()).any(|shard| {
+            let live = self.lock(shard);
+            live.incomplete().any(|task| !excluded.contains(&task.id()))
+        })
+    }
+
+    /// The tasks that have not ended, besides `excluded`.
+    pub(crate) fn left(&self, excluded: &[u64]) -> Vec<TaskRef> {
+        let mut tasks = Vec::new();
+        for shard in 0..self.shards.len() {
+            let live = self.lock(shard);
+            let wanted = live.incomplete().filter(|task| !excluded.contains(&task.id()));
+            tasks.extend(wanted.map(|task| task.task_ref()));
+        }
+        tasks
+    }
+
+    /// How many tasks that were taken in have ended.
+    pub(crate) fn ended(&self) -> u64 {
+        let ended = |live: &Live| live.ids.drawn() - live.refused - live.incomplete().count() as u64;
+        (0..self.shards.len()).map(|shard| ended(&self.lock(shard))).sum()
     }
 
     /// Whether every task has left.
@@ -272,5 +377,12 @@ impl Shard {
             // What may be freed here runs no code of the user's under the lock; see `cell::free`.
             task.retire();
         }
+    }
+}
+
+impl Live {
+    /// Those that have not ended. The others are on their way home.
+    fn incomplete(&self) -> impl Iterator<Item = Listed> + '_ {
+        self.places.tasks().filter(|task| !task.is_complete())
     }
 }

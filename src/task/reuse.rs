@@ -57,18 +57,14 @@ const fn is_kept<T>() -> bool {
     align_of::<T>() == ALIGN && size_of::<T>() >= size_of::<Kept>() && size_of::<T>() <= LARGEST && !cfg!(rt_no_reuse)
 }
 
-/// Moves `value` into a cell, and returns the only reference to it as `Arc::into_raw` does.
+/// A cell with nothing in it. What is returned is the only reference, as [`Arc::into_raw`] returns it, as soon as a `T` has been written there.
 #[inline]
-pub(super) fn into_raw<T>(value: T) -> NonNull<T> {
+pub(super) fn allocate<T>() -> NonNull<T> {
     let kept = if is_kept::<T>() { CELLS.try_with(|cells| cells.take(size_of::<T>())).ok().flatten() } else { None };
     let pointer = match kept {
-        Some(cell) => {
-            let pointer = cell.as_ptr().cast::<T>();
-            // SAFETY: by `keep`, this was an `Arc` of the same size and alignment, whose only reference was the list's.
-            unsafe { pointer.write(value) };
-            pointer
-        }
-        None => Arc::into_raw(Arc::new(value)).cast_mut(),
+        // By `keep`, this was an `Arc` of the same size and alignment, whose only reference was the list's.
+        Some(cell) => cell.as_ptr().cast::<T>(),
+        None => Arc::into_raw(Arc::<T>::new_uninit()).cast_mut().cast::<T>(),
     };
     // SAFETY: `Arc::into_raw` never returns null, and neither is what a list holds.
     unsafe { NonNull::new_unchecked(pointer) }
@@ -80,7 +76,7 @@ pub(super) fn into_raw<T>(value: T) -> NonNull<T> {
 ///
 /// # Safety
 ///
-/// `pointer` came from [`into_raw`] with this type, and a counted reference is the caller's to give up.
+/// `pointer` came from [`allocate`] with this type, a value was written there, and a counted reference is the caller's to give up.
 #[inline]
 pub(super) unsafe fn from_raw<T>(pointer: NonNull<T>, drop_rest: impl FnOnce(*mut T)) {
     // SAFETY: the pointer came from `Arc::into_raw`, here or before it was kept, and the count is the caller's.
@@ -197,6 +193,13 @@ mod tests {
     struct Sized<const N: usize>([u8; N]);
 
     fn drop_nothing<T>(_: *mut T) {}
+
+    fn into_raw<T>(value: T) -> NonNull<T> {
+        let cell = allocate();
+        // SAFETY: the cell has room for it.
+        unsafe { cell.write(value) };
+        cell
+    }
 
     #[test]
     fn a_cell_is_used_again_for_another_type_of_the_same_size() {

@@ -17,6 +17,8 @@ pub enum Workload {
     SpawnJoin,
     /// A plain thread spawns 10 000 tasks, then waits for all.
     SpawnOutside,
+    /// A task spawns another whose future is large, and joins it, again and again.
+    SpawnLarge,
     /// Each task spawns the next and ends.
     SpawnChain,
     /// Tasks that wake themselves and are pending once.
@@ -53,6 +55,8 @@ struct About {
 }
 
 const BATCH: usize = 1000;
+/// One at a time, so that the memory is in the nearest cache.
+const LARGE: usize = 100;
 const OUTSIDE: usize = 10_000;
 const CHAIN: usize = 1000;
 const SELF_WAKERS: usize = 200;
@@ -65,9 +69,10 @@ const FIBONACCI: u32 = 17;
 
 impl Workload {
     /// All of them, in the order of the tables.
-    pub const ALL: [Workload; 15] = [
+    pub const ALL: [Workload; 16] = [
         Workload::SpawnJoin,
         Workload::SpawnOutside,
+        Workload::SpawnLarge,
         Workload::SpawnChain,
         Workload::SelfWake,
         Workload::YieldAlone,
@@ -89,6 +94,7 @@ impl Workload {
         match self {
             Workload::SpawnJoin => about("spawn-join", "spawn + join, 1000 at a time, in a task", BATCH),
             Workload::SpawnOutside => about("spawn-outside", "spawn + join, 10 000 at a time, plain thread", OUTSIDE),
+            Workload::SpawnLarge => about("spawn-large", "spawn + join of a future of 16 KiB", LARGE),
             Workload::SpawnChain => about("spawn-chain", "link of a chain of 1000 spawns", CHAIN),
             Workload::SelfWake => about("self-wake", "self-wake, 200 tasks", SELF_WAKERS),
             Workload::YieldAlone => about("yield-alone", "yield_now, alone on a worker", 1),
@@ -138,6 +144,7 @@ impl Workload {
         match self {
             Workload::SpawnJoin => spawning::batch(peer, rounds, BATCH),
             Workload::SpawnOutside => spawning::outside(peer, rounds, OUTSIDE),
+            Workload::SpawnLarge => spawning::large(peer, rounds, LARGE),
             Workload::SpawnChain => spawning::chain(peer, rounds, CHAIN),
             Workload::SelfWake => waking::self_wake(peer, rounds, SELF_WAKERS),
             Workload::YieldAlone => waking::yield_alone(peer, rounds),

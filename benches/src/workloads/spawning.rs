@@ -3,6 +3,7 @@
 use crate::Peer;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -17,6 +18,33 @@ pub(super) fn batch<P: Peer>(peer: &P, rounds: u64, tasks: usize) -> Duration {
             batch.extend((0..tasks).map(|_| P::spawn(async {})));
             for task in batch.drain(..) {
                 task.await;
+            }
+        }
+        start.elapsed()
+    })
+}
+
+/// A future as large as that of a request with a buffer. What is in it does not matter: it is moved as a whole.
+struct Large {
+    bytes: MaybeUninit<[u8; 16 << 10]>,
+}
+
+impl Future for Large {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+        std::hint::black_box(&self.bytes);
+        Poll::Ready(())
+    }
+}
+
+/// A task spawns `tasks` that are large and done at once, and joins each before the next.
+pub(super) fn large<P: Peer>(peer: &P, rounds: u64, tasks: usize) -> Duration {
+    peer.run_on_worker(async move {
+        let start = Instant::now();
+        for _ in 0..rounds {
+            for _ in 0..tasks {
+                P::spawn(Large { bytes: MaybeUninit::uninit() }).await;
             }
         }
         start.elapsed()

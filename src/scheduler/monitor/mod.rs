@@ -1,13 +1,12 @@
 #![doc = include_str!("README.md")]
 
 mod alarm;
-mod os_thread;
 mod report;
 mod spares;
 mod suspect;
 mod watch;
 
-pub(super) use os_thread::current as current_thread;
+pub(super) use crate::primitives::os_thread::current as current_thread;
 pub use report::{Stall, StallCause, StallSite};
 pub(crate) use watch::Tuning;
 pub(super) use watch::Watch;
@@ -18,9 +17,9 @@ use super::sleep::Muster;
 use super::worker::Worker;
 use crate::primitives::clock::Tick;
 use crate::primitives::deque::settle;
+use crate::primitives::os_thread::{self, Doing};
 use crate::primitives::plain::Ordering;
 use crate::primitives::{Mutex, backtrace, clock, spin_loop};
-use os_thread::Doing;
 use report::{Reporter, Trace};
 use spares::Spares;
 use std::io;

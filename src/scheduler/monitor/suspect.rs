@@ -1,7 +1,7 @@
 //! A poll that goes on and on, and why it does.
 
 use super::StallCause;
-use super::os_thread::{self, Doing};
+use crate::primitives::os_thread::{self, Doing};
 use crate::scheduler::pulse::Beat;
 use crate::scheduler::seats::Remote;
 use std::panic::Location;

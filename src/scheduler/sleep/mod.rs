@@ -2,12 +2,10 @@
 
 mod crew;
 mod parker;
-mod patience;
 mod vigil;
 
 pub(crate) use crew::Muster;
 pub(crate) use parker::{Parker, Unpark};
-pub(crate) use patience::Patience;
 
 use crate::primitives::atomic::{Ordering, fence, fence_behind_rmw};
 use crate::primitives::planted::{self, Step};

@@ -14,6 +14,8 @@ pub(super) struct Attention {
 const SEARCHES: u8 = 1 << 0;
 /// The poll is to be timed.
 const TIMES: u8 = 1 << 1;
+/// Hooks are called around each poll.
+const CALLS_HOOKS: u8 = 1 << 3;
 /// A task may come that has a stamp, which tells since when it is ready.
 const SEEKS: u8 = 1 << 2;
 
@@ -39,6 +41,14 @@ impl Attention {
 
     pub(super) fn set_times(&self, times: bool) {
         self.set(TIMES, times);
+    }
+
+    pub(super) fn calls_hooks(&self) -> bool {
+        self.has(CALLS_HOOKS)
+    }
+
+    pub(super) fn set_calls_hooks(&self, calls: bool) {
+        self.set(CALLS_HOOKS, calls);
     }
 
     pub(super) fn seeks(&self) -> bool {

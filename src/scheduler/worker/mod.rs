@@ -161,6 +161,11 @@ impl Worker {
         self.home
     }
 
+    /// The place in the registry of the task that is being polled. Between two polls, of the one that was polled last.
+    pub(super) fn polled(&self) -> Option<u64> {
+        self.pulse().beat().map(|beat| beat.task)
+    }
+
     #[inline]
     pub(super) fn is_of(&self, scheduler: *const Shared) -> bool {
         self.address == scheduler.addr()
@@ -205,6 +210,11 @@ impl Worker {
         self.shared.registry.flush(&mut self.returns.borrow_mut());
     }
 
+    /// Looks at events before the next task: a poll that goes on now was in truth many.
+    pub(super) fn hurry_events(&self) {
+        self.pace.hurry_events();
+    }
+
     /// Runs tasks until `main` is done, or until the runtime has shut down.
     pub(crate) fn run(&self, main: &mut impl Main) {
         let _registered = self.shared.watch.as_ref().and_then(|watch| self.be_known(watch.tuning.backtraces));
@@ -220,6 +230,7 @@ impl Worker {
         // Also when the main future panics.
         let _leave = Leave(self);
         self.attention.set_times(self.shared.config.time_all_polls);
+        self.attention.set_calls_hooks(self.shared.config.hooks.see_polls());
         if self.detour.stamps_all() {
             self.attention.seek(1);
         }
@@ -228,7 +239,13 @@ impl Worker {
             if main.poll() {
                 break;
             }
-            match self.next().or_else(|| self.search(main)) {
+            let next = match self.next() {
+                // Its own future is all that there is to do.
+                None if main.is_woken() => continue,
+                None => self.search(main),
+                next => next,
+            };
+            match next {
                 Some(token) => self.poll(token),
                 None if self.shared.is_finished() => break,
                 None => self.park(main),
@@ -236,11 +253,11 @@ impl Worker {
         }
     }
 
-    /// The task that this worker polls.
+    /// The id of the task that this worker polls.
     ///
     /// A waker of the user's that a task wakes as it ends is outside it, and finds nobody; but if another task has taken the place
     /// already, that one.
-    pub(super) fn polled(&self) -> Option<Id> {
+    pub(super) fn polled_id(&self) -> Option<Id> {
         if self.in_events.get() {
             return None;
         }
@@ -282,7 +299,10 @@ impl Worker {
         }
         self.run_task(token, |token| {
             let began = times.then(clock::now);
-            let again = token.run();
+            let again = match self.attention.calls_hooks() {
+                true => self.shared.config.hooks.run(token),
+                false => token.run(),
+            };
             if let Some(began) = began {
                 let took = clock::now().saturating_duration_since(began);
                 self.counters().poll_times.record(took.as_nanos() as u64);

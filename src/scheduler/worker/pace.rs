@@ -78,6 +78,12 @@ impl Pace {
         Due { events, injector }
     }
 
+    /// Makes the next poll find events due.
+    pub(super) fn hurry_events(&self) {
+        self.until_events.set(self.step.get());
+        self.left.set(1);
+    }
+
     /// Whether the injector, which has tasks, was first seen so long ago.
     fn has_waited(&self) -> bool {
         match self.waiting_since.get() {

@@ -20,6 +20,11 @@ async fn test_finds_the_renamed_runtime_on_several_threads() {
     assert_eq!(tokio::spawn(async { 6 * 7 }).await.unwrap(), 42);
 }
 
+#[tokio::test(flavor = "local")]
+async fn test_finds_the_renamed_runtime_of_one_thread() {
+    assert_eq!(*tokio::task::spawn_local(async { std::rc::Rc::new(42) }).await.unwrap(), 42);
+}
+
 #[tokio::test(crate = "tokio")]
 async fn the_name_may_be_given_too() {
     assert_eq!(tokio::spawn(async { 6 * 7 }).await.unwrap(), 42);

@@ -7,7 +7,7 @@
 //! A thread that waits for several things should only look if it is the looked-for that mostly comes. If the wait after a look in vain
 //! was ended by something else, it looks no more, until one is ended by that.
 
-use crate::primitives::{clock, spin_loop, thread};
+use super::{clock, spin_loop, thread};
 use std::cell::Cell;
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What a thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doing {
+pub(crate) enum Doing {
     /// It waits for something, and needs no processor.
     Waits,
     /// It runs, or would if it had a processor. So much time it has had one since it began, if the system tells.
@@ -22,14 +22,14 @@ mod imp {
     use std::fs;
 
     /// This thread's number; 0 if it cannot be known.
-    pub(in super::super::super) fn current() -> u32 {
+    pub(crate) fn current() -> u32 {
         // "PID/task/TID"
         let link = fs::read_link("/proc/thread-self").unwrap_or_default();
         link.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or(0)
     }
 
     /// What the thread of that number does.
-    pub(in super::super) fn doing(thread: u32) -> Doing {
+    pub(crate) fn doing(thread: u32) -> Doing {
         let read = |file: &str| fs::read_to_string(format!("/proc/self/task/{thread}/{file}"));
         // "TID (name) S ...": the name may have brackets too.
         let state = read("stat").ok().and_then(|stat| stat[stat.rfind(')')? + 1..].trim_start().chars().next());
@@ -47,18 +47,17 @@ mod imp {
     use super::Doing;
 
     /// This thread's number; 0 where the system tells none.
-    pub(in super::super::super) fn current() -> u32 {
+    pub(crate) fn current() -> u32 {
         0
     }
 
     /// What the thread of that number does. Unknown, so the case in which less is done is assumed.
-    pub(in super::super) fn doing(_thread: u32) -> Doing {
+    pub(crate) fn doing(_thread: u32) -> Doing {
         Doing::Runs(None)
     }
 }
 
-pub(in super::super) use imp::current;
-pub(super) use imp::doing;
+pub(crate) use imp::{current, doing};
 
 #[cfg(all(test, target_os = "linux", not(rt_loom)))]
 mod tests {
