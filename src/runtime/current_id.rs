@@ -40,7 +40,7 @@ pub fn id() -> Id {
 /// ```
 pub fn try_id() -> Option<Id> {
     match Whose::now() {
-        Whose::Polled => scheduler::polled(),
+        Whose::Polled => scheduler::polled_id(),
         Whose::Task(id) => Some(id),
         Whose::Nobody => None,
     }

@@ -64,6 +64,50 @@ impl<T: 'static> JoinSet<T> {
         self.insert(handle.spawn(task))
     }
 
+    /// Spawns a task whose future need not be `Send`, and adds it to the set; see [`spawn_local`].
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    ///
+    /// #[rt::main(flavor = "local")]
+    /// async fn main() {
+    ///     let shared = Rc::new("not Send");
+    ///     let mut set = rt::task::JoinSet::new();
+    ///     set.spawn_local(async move { shared.len() });
+    ///     assert_eq!(set.join_all().await, [8]);
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If this thread is in no [`LocalSet`], and in no local runtime that belongs to it.
+    #[track_caller]
+    pub fn spawn_local<F>(&mut self, task: F) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.insert(spawn_local(task))
+    }
+
+    /// Spawns a task onto `local_set` and adds it to this set; see [`LocalSet::spawn_local`].
+    ///
+    /// ```
+    /// # #[rt::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let local = rt::task::LocalSet::new();
+    /// let mut set = rt::task::JoinSet::new();
+    /// set.spawn_local_on(async { 7 }, &local);
+    /// assert_eq!(local.run_until(set.join_all()).await, [7]);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_local_on<F>(&mut self, task: F, local_set: &LocalSet) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.insert(local_set.spawn_local(task))
+    }
+
     /// Runs a closure that blocks on the current runtime's pool for such, and adds it to the set; see
     /// [`spawn_blocking`].
     ///
@@ -112,52 +156,6 @@ impl<T: 'static> JoinSet<T> {
         T: Send,
     {
         self.insert(handle.spawn_blocking(f))
-    }
-
-    /// Spawns a task that stays on this thread, and adds it to the set; see [`spawn_local`].
-    ///
-    /// ```
-    /// # #[rt::main(flavor = "local")]
-    /// # async fn main() {
-    /// let shared = std::rc::Rc::new(20);
-    /// let mut set = rt::task::JoinSet::new();
-    /// for number in 1..=2 {
-    ///     let shared = shared.clone();
-    ///     set.spawn_local(async move { number + *shared });
-    /// }
-    /// assert_eq!(set.join_all().await.iter().sum::<i32>(), 43);
-    /// # }
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// If this thread is in no [`LocalSet`], and in no local runtime that belongs to it.
-    #[track_caller]
-    pub fn spawn_local<F>(&mut self, task: F) -> AbortHandle
-    where
-        F: Future<Output = T> + 'static,
-    {
-        self.insert(spawn_local(task))
-    }
-
-    /// Spawns a task onto `local_set` and adds it to this set; see [`LocalSet::spawn_local`].
-    ///
-    /// ```
-    /// # #[rt::main]
-    /// # async fn main() {
-    /// let local = rt::task::LocalSet::new();
-    /// let mut set = rt::task::JoinSet::new();
-    /// set.spawn_local_on(async { std::rc::Rc::new(7) }, &local);
-    /// let seven = local.run_until(set.join_next()).await.unwrap().unwrap();
-    /// assert_eq!(*seven, 7);
-    /// # }
-    /// ```
-    #[track_caller]
-    pub fn spawn_local_on<F>(&mut self, task: F, local_set: &LocalSet) -> AbortHandle
-    where
-        F: Future<Output = T> + 'static,
-    {
-        self.insert(local_set.spawn_local(task))
     }
 }
 
@@ -273,6 +271,36 @@ impl<'a, T: 'static> Builder<'a, T> {
         Ok(self.joinset.insert(self.builder.spawn_on(future, handle)?))
     }
 
+    /// Spawns a task whose future need not be `Send`; see [`JoinSet::spawn_local`].
+    ///
+    /// # Errors
+    ///
+    /// None today.
+    ///
+    /// # Panics
+    ///
+    /// If this thread is in no [`LocalSet`], and in no local runtime that belongs to it.
+    #[track_caller]
+    pub fn spawn_local<F>(self, future: F) -> io::Result<AbortHandle>
+    where
+        F: Future<Output = T> + 'static,
+    {
+        Ok(self.joinset.insert(self.builder.spawn_local(future)?))
+    }
+
+    /// Spawns a task onto `local_set`; see [`JoinSet::spawn_local_on`].
+    ///
+    /// # Errors
+    ///
+    /// None today.
+    #[track_caller]
+    pub fn spawn_local_on<F>(self, future: F, local_set: &LocalSet) -> io::Result<AbortHandle>
+    where
+        F: Future<Output = T> + 'static,
+    {
+        Ok(self.joinset.insert(self.builder.spawn_local_on(future, local_set)?))
+    }
+
     /// Runs a closure that blocks; see [`JoinSet::spawn_blocking`].
     ///
     /// # Errors
@@ -307,36 +335,6 @@ impl<'a, T: 'static> Builder<'a, T> {
         T: Send,
     {
         Ok(self.joinset.insert(self.builder.spawn_blocking_on(f, handle)?))
-    }
-
-    /// Spawns the task on this thread; see [`JoinSet::spawn_local`].
-    ///
-    /// # Errors
-    ///
-    /// None today.
-    ///
-    /// # Panics
-    ///
-    /// If this thread is in no [`LocalSet`], and in no local runtime that belongs to it.
-    #[track_caller]
-    pub fn spawn_local<F>(self, future: F) -> io::Result<AbortHandle>
-    where
-        F: Future<Output = T> + 'static,
-    {
-        Ok(self.joinset.insert(self.builder.spawn_local(future)?))
-    }
-
-    /// Spawns the task onto `local_set`; see [`JoinSet::spawn_local_on`].
-    ///
-    /// # Errors
-    ///
-    /// None today.
-    #[track_caller]
-    pub fn spawn_local_on<F>(self, future: F, local_set: &LocalSet) -> io::Result<AbortHandle>
-    where
-        F: Future<Output = T> + 'static,
-    {
-        Ok(self.joinset.insert(self.builder.spawn_local_on(future, local_set)?))
     }
 }
 

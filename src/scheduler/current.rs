@@ -38,9 +38,9 @@ pub(super) fn with_any<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     f(unsafe { CURRENT.get().as_ref() })
 }
 
-/// The task that this thread's worker polls, whatever its scheduler.
-pub(crate) fn polled() -> Option<Id> {
-    with_any(|worker| worker?.polled())
+/// The id of the task that this thread's worker polls, whatever its scheduler.
+pub(crate) fn polled_id() -> Option<Id> {
+    with_any(|worker| worker?.polled_id())
 }
 
 /// Where this thread's worker is at home, whatever its scheduler.

@@ -39,7 +39,7 @@ pub(crate) use crate::primitives::Patience;
 pub(crate) use counters::Counters;
 #[cfg(feature = "time")]
 pub(crate) use current::home;
-pub(crate) use current::{polled, set_answers};
+pub(crate) use current::{polled_id, set_answers};
 pub use id::Id;
 pub use local::{LocalEnterGuard, LocalSet};
 pub(crate) use monitor::Tuning;

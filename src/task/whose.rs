@@ -1,6 +1,6 @@
 //! Whose code a thread runs, where its worker cannot tell.
 //!
-//! A worker shows which task it polls, so that a poll costs nothing here. Everything else is rare, and says so: closures that
+//! A worker shows which task it polls, so that a poll costs nothing here. Everything else says so: tasks of local sets, closures that
 //! block, futures that are dropped without being polled, outputs that nobody took, and futures of `block_on` on a worker.
 
 use super::Id;
@@ -40,6 +40,14 @@ impl From<Option<Id>> for Whose {
 /// Restores what was before when dropped.
 pub(crate) struct Guard {
     before: Whose,
+}
+
+impl Guard {
+    /// Is so now, until the guard is dropped all the same.
+    #[inline]
+    pub(crate) fn set(&self, now: Whose) {
+        WHOSE.set(now);
+    }
 }
 
 impl Drop for Guard {

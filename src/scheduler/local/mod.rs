@@ -214,12 +214,13 @@ impl Turn<'_> {
     /// Step 5. True: some tasks are left, and the poller is to come back.
     fn run(&self) -> bool {
         let _scope = crate::task::poll_scope();
+        let whose = Whose::Nobody.begin();
         for _ in 0..TURN {
             let Some(token) = self.own.pop() else {
                 return false;
             };
+            whose.set(Whose::Task(token.id()));
             budget::refill();
-            let _whose = Whose::Task(token.id()).begin();
             if let Some(token) = token.run() {
                 self.own.push(token);
             }

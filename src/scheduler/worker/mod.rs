@@ -248,11 +248,11 @@ impl Worker {
         }
     }
 
-    /// The task that this worker polls.
+    /// The id of the task that this worker polls.
     ///
     /// A waker of the user's that a task wakes as it ends is outside it, and finds nobody; but if another task has taken the place
     /// already, that one.
-    pub(super) fn polled(&self) -> Option<Id> {
+    pub(super) fn polled_id(&self) -> Option<Id> {
         if self.in_events.get() {
             return None;
         }
