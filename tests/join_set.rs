@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::future::{Future, pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, Location, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
@@ -15,7 +16,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use rt::runtime::{Builder, Handle, Runtime, Stall};
 use rt::sync::{Notify, oneshot};
-use rt::task::{AbortHandle, JoinSet, join_set, yield_now};
+use rt::task::{AbortHandle, JoinSet, LocalSet, join_set, yield_now};
 use support::{
     DropCounter, Gate, OpenOnDrop, SOON, current, eventually, multi, panic_message, text_of, unwatched, within,
 };
@@ -809,6 +810,41 @@ fn named_members_are_spawned_in_all_ways() {
             set.build_task().name("blocking here").spawn_blocking(|| 4).unwrap();
             assert_eq!(outputs(&mut set).await, [1, 2, 3, 4]);
         });
+    });
+}
+
+#[test]
+fn members_of_a_local_set_are_members_like_any_other() {
+    within(SOON, || {
+        let (runtime, local) = (multi(2), LocalSet::new());
+        let mut set = JoinSet::new();
+        let shared = Rc::new(1);
+        let given = shared.clone();
+        set.spawn_local_on(async move { *given }, &local);
+        let given = shared.clone();
+        set.build_task().name("on").spawn_local_on(async move { *given + 1 }, &local).unwrap();
+        let ids = local.block_on(&runtime, async {
+            let given = shared.clone();
+            set.spawn_local(async move { *given + 2 });
+            let given = shared.clone();
+            set.build_task().name("here").spawn_local(async move { *given + 3 }).unwrap();
+            set.spawn(async { 5 });
+            assert_eq!(outputs(&mut set).await, [1, 2, 3, 4, 5]);
+
+            let mut ids = JoinSet::new();
+            let told = ids.spawn_local(async {
+                yield_now().await;
+                rt::task::id()
+            });
+            assert_eq!(rt::task::try_id(), None);
+            (told.id(), ids.join_next().await.unwrap().unwrap())
+        });
+        assert_eq!(ids.0, ids.1);
+        // Dropped with the set, whose futures then go where they lie.
+        set.spawn_local_on(pending(), &local);
+        drop(set);
+        drop(local);
+        assert_eq!(Rc::strong_count(&shared), 1);
     });
 }
 

@@ -1,6 +1,6 @@
 //! Whose code a thread runs, where its worker cannot tell.
 //!
-//! A worker shows which task it polls, so that a poll costs nothing here. Everything else is rare, and says so: closures that
+//! A worker shows which task it polls, so that a poll costs nothing here. Everything else says so: tasks of local sets, closures that
 //! block, futures that are dropped without being polled, outputs that nobody took, and futures of `block_on` on a worker.
 
 use super::Id;
