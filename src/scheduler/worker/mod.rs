@@ -558,12 +558,9 @@ impl Worker {
         call(self.shared.config.on_park.as_ref());
         // The hook may have woken a task into the slot, where nobody else may look.
         let has_blocked = self.own.lifo_slot.is_empty() && self.block();
-        if has_blocked {
-            self.wakes_up();
-        }
-        call(self.shared.config.on_unpark.as_ref());
         let is_notified = self.shared.sleep.retract(self.index, false) == Retracted::Notified;
         if has_blocked {
+            self.wakes_up();
             self.patience.learn(is_notified);
         }
         if is_notified {
@@ -572,6 +569,8 @@ impl Worker {
             self.counters().idle_wakes.add(1);
         }
         self.shared.be_watched();
+        // Watched already: a hook that blocks keeps this worker from what it was woken for.
+        call(self.shared.config.on_unpark.as_ref());
     }
 
     fn wakes_up(&self) {
