@@ -66,7 +66,9 @@ fn on_one_worker<F>(future: F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    Builder::new_multi_thread().worker_threads(1).build().unwrap().block_on(async { rt::spawn(future).await.unwrap() });
+    // A spare in its place would be a thread with other counts.
+    let runtime = Builder::new_multi_thread().worker_threads(1).stall_after(None).build().unwrap();
+    runtime.block_on(async { rt::spawn(future).await.unwrap() });
 }
 
 fn on_a_current_thread<F>(future: F)

@@ -217,7 +217,7 @@ fn closures_that_do_not_meet_share_a_thread() {
             }
             threads
         });
-        assert!(threads.len() <= 8, "{} threads for one closure at a time", threads.len());
+        assert!(threads.len() <= 32, "{} threads for one closure at a time", threads.len());
     });
 }
 

@@ -1297,15 +1297,20 @@ fn the_metrics_print_as_a_table_with_a_line_for_each_worker() {
         runtime.block_on(async { rt::spawn(async {}).await }).unwrap();
         let text = runtime.metrics().to_string();
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 3 + 1 + 3, "{text}");
+        assert_eq!(lines.len(), 6 + 1 + 3, "{text}");
         assert!(lines[0].contains("1 spawned"), "{text}");
         assert!(lines[1].contains("stalls: 0 polls"), "{text}");
         assert!(lines[2].contains("blocking pool"), "{text}");
-        assert!(["worker", "polls", "steals", "parks"].iter().all(|column| lines[3].contains(column)), "{text}");
-        for (worker, line) in lines[4..].iter().enumerate() {
-            assert_eq!(line.len(), lines[3].len(), "the columns are aligned: {text}");
+        assert!(lines[3].contains("reactor"), "{text}");
+        assert!(lines[4].contains("polls timed") && lines[5].contains("delays noted"), "{text}");
+        assert!(
+            ["worker", "busy", "polls", "steals", "parks"].iter().all(|column| lines[6].contains(column)),
+            "{text}"
+        );
+        for (worker, line) in lines[7..].iter().enumerate() {
+            assert_eq!(line.len(), lines[6].len(), "the columns are aligned: {text}");
             assert_eq!(line.split_whitespace().next(), Some(worker.to_string().as_str()), "{text}");
-            assert_eq!(line.split_whitespace().count(), 9, "{text}");
+            assert_eq!(line.split_whitespace().count(), 12, "{text}");
         }
         assert!(format!("{:?}", runtime.metrics()).contains("RuntimeMetrics"));
     });

@@ -19,7 +19,7 @@ use rt::io::{AsyncReadExt, AsyncWriteExt};
 use rt::net::{TcpListener, TcpStream};
 use rt::runtime::{Handle, Runtime, RuntimeMetrics};
 use rt::sync::{Notify, Semaphore, mpsc as async_mpsc, oneshot};
-use rt::task::{JoinHandle, spawn_blocking, yield_now};
+use rt::task::{JoinHandle, JoinSet, spawn_blocking, try_id, try_scope, yield_now};
 use rt::time::{Sleep, sleep, timeout};
 use support::{DropCounter, current, eventually, multi};
 
@@ -450,6 +450,77 @@ fn wakes_by_many_threads_while_tasks_come_and_go_are_not_lost() {
 }
 
 #[test]
+fn sets_of_tasks_that_are_used_at_random_lose_no_member() {
+    watched(4, 0x5e75, |mut random, progress| {
+        let runtime = multi(4);
+        let drops = DropCounter::new();
+        let workloads: Vec<_> = (0..4)
+            .map(|_| {
+                let (mut random, progress, drops) = (random.fork(), progress.clone(), drops.clone());
+                runtime.spawn(async move {
+                    let (mut set, mut in_it) = (JoinSet::new(), 0);
+                    for number in 0..20_000_u64 {
+                        progress.step();
+                        match random.below(16) {
+                            0..8 => {
+                                let (guard, yields) = (drops.guard(), random.below(4));
+                                let member = async move {
+                                    for _ in 0..yields {
+                                        yield_now().await;
+                                    }
+                                    (guard, try_id())
+                                };
+                                let abort = set.spawn(member);
+                                in_it += 1;
+                                if number % 32 == 0 {
+                                    abort.abort();
+                                }
+                            }
+                            8..11 => match set.join_next_with_id().await {
+                                Some(Ok((id, (_guard, told)))) => {
+                                    assert_eq!(told, Some(id));
+                                    in_it -= 1;
+                                }
+                                Some(Err(error)) => {
+                                    assert!(error.is_cancelled());
+                                    in_it -= 1;
+                                }
+                                None => assert_eq!(in_it, 0),
+                            },
+                            11..14 => in_it -= usize::from(set.try_join_next().is_some()),
+                            14 => yield_now().await,
+                            _ => match random.below(64) {
+                                0 => set.abort_all(),
+                                1 => {
+                                    set.detach_all();
+                                    in_it = 0;
+                                }
+                                2 => {
+                                    set.shutdown().await;
+                                    in_it = 0;
+                                }
+                                3 => {
+                                    set = JoinSet::new();
+                                    in_it = 0;
+                                }
+                                _ => {}
+                            },
+                        }
+                        assert_eq!(set.len(), in_it);
+                    }
+                })
+            })
+            .collect();
+        runtime.block_on(async {
+            for workload in workloads {
+                workload.await.unwrap();
+            }
+        });
+        eventually(PATIENCE, || drops.drops() == drops.guards());
+    });
+}
+
+#[test]
 fn timers_that_are_armed_reset_and_dropped_at_random_all_end() {
     for workers in [0, 2, 8] {
         watched(workers, 400, move |mut random, progress| {
@@ -635,6 +706,93 @@ fn sockets_that_talk_stop_and_close_at_random_all_end() {
                 }
                 server.abort();
             });
+        });
+    }
+}
+
+/// Counts whoever has one, from when it was made until it is dropped.
+struct Inside(Arc<AtomicI64>);
+
+impl Inside {
+    fn of(count: &Arc<AtomicI64>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Inside(count.clone())
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A scope whose children fail, cancel it, are aborted, and are such scopes themselves. Some are given up. Of those that are not, nothing is left
+/// when they have ended.
+fn branch(mut random: Random, depth: u32, progress: Arc<Progress>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let inside = Arc::new(AtomicI64::new(0));
+        let impatience = (random.below(5) == 0).then(|| Duration::from_micros(random.below(500)));
+        let children = inside.clone();
+        let run = try_scope(async move |scope| {
+            for _ in 0..random.below(8) {
+                let (mut own, guard, siblings) = (random.fork(), Inside::of(&children), scope.clone());
+                let (inner, below) = (progress.clone(), depth > 0);
+                let child = scope.spawn(async move {
+                    let _guard = guard;
+                    for _ in 0..own.below(4) {
+                        yield_now().await;
+                    }
+                    inner.step();
+                    match own.below(12) {
+                        0 => return Err(own.next()),
+                        1 => siblings.cancel(),
+                        2 => sleep(Duration::from_micros(own.below(300))).await,
+                        3 => drop(timeout(Duration::from_micros(own.below(300)), siblings.cancelled()).await),
+                        _ if below => branch(own, depth - 1, inner).await,
+                        _ => {}
+                    }
+                    Ok(())
+                });
+                match random.below(6) {
+                    0 => child.abort(),
+                    1 => drop(child.await),
+                    _ => {}
+                }
+            }
+            // For those that wait for it.
+            yield_now().await;
+            scope.cancel();
+            Ok(())
+        });
+        match impatience {
+            Some(patience) => drop(timeout(patience, run).await),
+            None => {
+                let _ = run.await;
+                assert_eq!(inside.load(Ordering::Relaxed), 0, "a child has outlived its scope");
+            }
+        }
+    })
+}
+
+#[test]
+fn scopes_in_scopes_end_with_all_that_is_in_them_and_are_drained() {
+    for (workers, seed) in [(1, 0x5c0b_e001), (2, 0x5c0b_e002), (4, 0x5c0b_e003)] {
+        watched(workers, seed, move |mut random, progress| {
+            for _ in 0..10 {
+                let runtime = multi(workers);
+                let trees: Vec<_> =
+                    (0..40).map(|_| runtime.spawn(branch(random.fork(), 3, progress.clone()))).collect();
+                let cut = random.below(3) == 0;
+                let drained = runtime.drain(if cut { Duration::ZERO } else { PATIENCE });
+                assert!(drained.stuck().is_empty() && (cut || drained.is_clean()), "{drained}");
+                for tree in trees {
+                    match current().block_on(tree) {
+                        Ok(()) => {}
+                        Err(error) => assert!(cut && error.is_cancelled(), "{error}"),
+                    }
+                }
+                progress.step();
+            }
         });
     }
 }

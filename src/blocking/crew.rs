@@ -40,10 +40,10 @@
 //! sleeper whose keep-alive time is over takes itself from the list under the same lock; if it is not there, a call is on its way.
 
 use super::Errand;
+use super::seat::{Call, Seat};
 use crate::primitives::atomic::{AtomicU64, Ordering, fence, fence_behind_rmw};
-use crate::primitives::plain::{AtomicU64 as Counter, Ordering as PlainOrdering};
 use crate::primitives::planted::{self, Step};
-use crate::primitives::{CachePadded, Condvar, Mutex, os_thread};
+use crate::primitives::{CachePadded, Condvar, Mutex};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -68,19 +68,6 @@ impl Duty {
             Duty::Watch => WATCHING,
         }
     }
-}
-
-/// What a sleeping thread is called for.
-#[derive(Debug)]
-pub(super) enum Call {
-    /// A duty, which it has already.
-    Duty(Duty),
-    /// It counts no more as a thread that takes closures.
-    Errand(Errand),
-    /// To take a closure, beside somebody on duty.
-    Help,
-    /// To see that the pool is closed.
-    Closed,
 }
 
 /// What whoever has pushed, or has given up a duty, has to do next.
@@ -150,71 +137,6 @@ struct Roster {
     done_by_others: u64,
     /// The threads that have not ended: also those at an errand, and those that only have the user's hook to run.
     alive: usize,
-}
-
-/// What others know of a thread, and where it waits.
-#[derive(Debug)]
-pub(super) struct Seat {
-    call: Mutex<Option<Call>>,
-    called: Condvar,
-    /// Written by the thread alone.
-    own: CachePadded<Own>,
-}
-
-#[derive(Debug)]
-struct Own {
-    /// The place in the registry of the closure that runs; 0 for none.
-    running: Counter,
-    /// Closures done.
-    done: Counter,
-    /// The system's number of the thread.
-    thread: u32,
-}
-
-impl Seat {
-    fn new() -> Arc<Self> {
-        let own = Own { running: Counter::new(0), done: Counter::new(0), thread: os_thread::current() };
-        Arc::new(Seat { call: Mutex::new(None), called: Condvar::new(), own: CachePadded::new(own) })
-    }
-
-    /// The thread begins a closure.
-    pub(super) fn begin(&self, place: u64) {
-        self.own.running.store(place, PlainOrdering::Relaxed);
-    }
-
-    /// The closure is done.
-    pub(super) fn end(&self) {
-        self.own.running.store(0, PlainOrdering::Relaxed);
-        self.own.done.store(self.done() + 1, PlainOrdering::Relaxed);
-    }
-
-    fn done(&self) -> u64 {
-        self.own.done.load(PlainOrdering::Relaxed)
-    }
-
-    fn leave(&self, call: Call) {
-        let before = self.call.lock().replace(call);
-        debug_assert!(before.is_none(), "a thread is called once before it comes");
-        self.called.notify_one();
-    }
-
-    /// Waits for a call, at the latest until `deadline`.
-    pub(super) fn wait(&self, deadline: Option<Instant>) -> Option<Call> {
-        let mut call = self.call.lock();
-        loop {
-            if call.is_some() {
-                return call.take();
-            }
-            match deadline {
-                None => self.called.wait(&mut call),
-                Some(deadline) => {
-                    if self.called.wait_until(&mut call, deadline).timed_out() {
-                        return call.take();
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// The counts in a word.
@@ -468,16 +390,14 @@ impl Crew {
         let roster = self.roster.lock();
         let count = roster.seats.len();
         let start = if count == 0 { 0 } else { turn as usize % count };
-        let busy = (0..count).map(|place| &roster.seats[(start + place) % count].own);
-        let busy = busy.filter(|own| own.running.load(PlainOrdering::Relaxed) != 0);
-        busy.map(|own| own.thread).take(wanted).collect()
+        let seats = (0..count).map(|place| &roster.seats[(start + place) % count]);
+        seats.filter(|seat| seat.running() != 0).map(|seat| seat.thread()).take(wanted).collect()
     }
 
     /// The places in the registry of what runs.
     pub(super) fn running(&self) -> Vec<u64> {
         let roster = self.roster.lock();
-        let places = roster.seats.iter().map(|seat| seat.own.running.load(PlainOrdering::Relaxed));
-        places.filter(|&place| place != 0).collect()
+        roster.seats.iter().map(|seat| seat.running()).filter(|&place| place != 0).collect()
     }
 
     /// Sends a sleeper on an errand. Returns the errand if nobody sleeps: it needs a thread of its own, which has been counted as alive.
@@ -595,7 +515,7 @@ mod tests {
     }
 
     fn is_called(seat: &Seat, duty: Duty) -> bool {
-        matches!(seat.call.lock().take(), Some(Call::Duty(called)) if called == duty)
+        matches!(seat.take_call(), Some(Call::Duty(called)) if called == duty)
     }
 
     #[test]
@@ -675,7 +595,7 @@ mod tests {
             assert_eq!(crew.sleep(seat, None, || false), Slept::Listed);
         }
         crew.call_help(2);
-        let called = |seat: &Arc<Seat>| matches!(seat.call.lock().take(), Some(Call::Help));
+        let called = |seat: &Arc<Seat>| matches!(seat.take_call(), Some(Call::Help));
         assert_eq!(seats.iter().map(called).collect::<Vec<_>>(), [false, true, true]);
         assert_eq!(crew.idle(), 1);
         crew.call_help(8);
@@ -756,7 +676,7 @@ mod models {
         }
 
         fn is_called(&self, thread: usize) -> bool {
-            self.seats[thread].call.lock().is_some()
+            self.seats[thread].take_call().is_some()
         }
     }
 

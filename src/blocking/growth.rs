@@ -6,7 +6,7 @@
 //! - At least as many closures have ended since the last look as there are busy threads: they are short, and the queue moves.
 //!   No thread more; the next look is later.
 //! - Fewer, because at least half of the busy threads compute: one more would only take a processor from another. None, unless there
-//!   has been none for [`COMPUTING`], because a closure that seems to compute may in truth spin until another has begun.
+//!   has been none for [`COMPUTING`], because a closure that seems to compute may in truth spin until another has begun. Only Linux tells.
 //! - Fewer, because they block: the watcher takes a closure itself, and the next watcher another one at once, until some closure ends. In
 //!   such a rush each watcher also wakes threads that are there, twice as many as the one before it.
 //!

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | this | [`Pool`]: the queue, spawning, closing |
 //! | `crew` | how many threads there are, which of them sleep, whom to call; the handshake and its proof |
+//! | `seat` | a thread as others see it, and where it waits |
 //! | `growth` | whether one more thread helps |
 //! | `thread` | the life of a thread |
 //!
@@ -29,6 +30,7 @@
 
 mod crew;
 mod growth;
+mod seat;
 mod thread;
 
 use crate::primitives::clock::Tick;
@@ -38,7 +40,6 @@ use crate::primitives::{CachePadded, Mutex, clock, spin_loop};
 use crate::task::{Ending, JoinHandle, Look, Meta, Registry, RunToken, Schedule, TaskHooks, TaskRef};
 use crew::{Called, Crew, Need};
 use growth::Growth;
-use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
@@ -61,11 +62,6 @@ pub(crate) struct Pool {
     began: Instant,
     threads: OnceLock<Box<dyn Threads>>,
     quiet: Option<Quiet>,
-}
-
-thread_local! {
-    /// The id of the closure that this thread runs; 0 for none.
-    static CURRENT: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Where the pool's threads come from.
@@ -282,11 +278,6 @@ impl Pool {
     /// All closures that are not done.
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
-    }
-
-    /// The closure that this thread runs, if it runs one, of whatever pool.
-    pub(crate) fn current_closure() -> Option<u64> {
-        Some(CURRENT.get()).filter(|&id| id != 0)
     }
 
     /// Refuses further closures, and drops those that have not begun.

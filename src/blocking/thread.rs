@@ -1,11 +1,12 @@
 //! The life of a thread of the pool.
 
-use super::crew::{Call, Duty, Seat, Slept, TimedOut};
+use super::crew::{Duty, Slept, TimedOut};
 use super::growth::{Verdict, View};
-use super::{CURRENT, Errand, Pool};
+use super::seat::{Call, Seat};
+use super::{Errand, Pool};
 use crate::primitives::os_thread::{self, Doing};
 use crate::primitives::{Patience, clock};
-use crate::task::{RunToken, trim_memory};
+use crate::task::{RunToken, Whose, trim_memory};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -79,10 +80,10 @@ impl Pool {
 
     fn run(&self, seat: &Seat, token: RunToken) {
         seat.begin(token.place());
-        CURRENT.set(token.id().as_u64());
+        let whose = Whose::Task(token.id()).begin();
         // A closure does not wake itself, so the token never comes back.
         let again = token.run();
-        CURRENT.set(0);
+        drop(whose);
         debug_assert!(again.is_none(), "a closure runs once");
         seat.end();
         self.ended(1);
@@ -149,12 +150,14 @@ impl Pool {
         if is_first { growth.begin(view, compute) } else { growth.look(view, compute) }
     }
 
-    /// Whether at least half of the busy threads compute, or would if they had a processor.
+    /// Whether at least half of the busy threads compute, or would if they had a processor. Where the system does not tell, they are taken to
+    /// block: a thread too many is better than one that is missing.
     fn half_compute(&self, now: Instant, busy: u64) -> bool {
         // Others at each look, by way of a number that differs.
         let turn = now.saturating_duration_since(self.began).as_micros() as u64;
         let sample = self.crew.some_busy(turn, SAMPLE.min(busy as usize));
-        let computing = sample.iter().filter(|&&thread| os_thread::doing(thread) != Doing::Waits).count();
+        let computes = |thread: u32| thread != 0 && os_thread::doing(thread) != Doing::Waits;
+        let computing = sample.iter().filter(|&&thread| computes(thread)).count();
         computing > 0 && 2 * computing >= sample.len()
     }
 }

@@ -355,6 +355,15 @@ impl<T> Injector<T> {
         note_batch(&self.queue, to, before, stolen.is_success());
         stolen
     }
+
+    #[track_caller]
+    pub(crate) fn steal(&self) -> crossbeam_deque::Steal<T> {
+        let stolen = self.deque.steal();
+        if stolen.is_success() {
+            self.queue.took(1);
+        }
+        stolen
+    }
 }
 
 #[track_caller]

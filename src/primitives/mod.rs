@@ -68,6 +68,8 @@ pub(crate) mod plain {
     pub(crate) use super::counted::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
     #[cfg(not(rt_count))]
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+    // Not counted: it is only used for what is a thread's own.
+    pub(crate) use std::sync::atomic::AtomicU8;
     pub(crate) use std::sync::atomic::{Ordering, fence};
 }
 

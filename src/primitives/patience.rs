@@ -6,6 +6,9 @@
 //!
 //! A thread that waits for several things should only look if it is the looked-for that mostly comes. If the wait after a look in vain
 //! was ended by something else, it looks no more, until one is ended by that.
+//!
+//! Between looks the thread gives way to others. On a crowded machine another program may then have the processor for milliseconds, while a thread
+//! that blocks would have been woken at once. Whoever has lost a turn so leaves out the next looks, twice as many each time that it happens again.
 
 use super::{clock, spin_loop, thread};
 use std::cell::Cell;
@@ -16,16 +19,26 @@ use std::time::Duration;
 pub(crate) struct Patience {
     now: Cell<Duration>,
     longest: Duration,
+    /// Looks to be left out.
+    left_out: Cell<u32>,
+    /// So many are left out the next time.
+    penalty: Cell<u32>,
+    /// Giving way for so long is to have lost a turn.
+    turn: Duration,
 }
 
 /// About a fifth of what blocking costs. Less cannot be measured; more would be felt by threads that wait for long each time.
 const SHORTEST: Duration = Duration::from_micros(1);
+/// Far longer than another thread of this program takes to do what is waited for, far shorter than a system lets another program run.
+const TURN: Duration = Duration::from_micros(200);
+/// Half as many, and on a crowded machine twice as many turns are lost; with more, it takes longer until looks are tried again on one that is crowded no more.
+const MOST_LEFT_OUT: u32 = 1024;
 /// Looks between two readings of the clock, which costs as much as one or two of them.
 const LOOKS: usize = 16;
 
 impl Patience {
     pub(crate) fn new(longest: Duration) -> Self {
-        Patience { now: Cell::new(longest), longest }
+        Patience { now: Cell::new(longest), longest, left_out: Cell::new(0), penalty: Cell::new(1), turn: TURN }
     }
 
     /// Looks for it; false if it has not come.
@@ -33,7 +46,12 @@ impl Patience {
         if self.now.get().is_zero() {
             return has_come();
         }
+        if let Some(left) = self.left_out.get().checked_sub(1) {
+            self.left_out.set(left);
+            return has_come();
+        }
         let began = clock::now();
+        let mut before = began;
         loop {
             for _ in 0..LOOKS {
                 if has_come() {
@@ -44,10 +62,18 @@ impl Patience {
             }
             // Whom this waits for may be waiting for this very processor: systems like to wake a thread where its waker runs.
             thread::yield_now();
-            if clock::now().saturating_duration_since(began) >= self.now.get() {
+            let now = clock::now();
+            if now.saturating_duration_since(before) >= self.turn {
+                self.left_out.set(self.penalty.get());
+                self.penalty.set(MOST_LEFT_OUT.min(2 * self.penalty.get()));
+                return has_come();
+            }
+            if now.saturating_duration_since(began) >= self.now.get() {
                 self.now.set(SHORTEST.max(self.now.get() / 2));
+                self.penalty.set(1.max(self.penalty.get() / 2));
                 return false;
             }
+            before = now;
         }
     }
 
@@ -70,9 +96,28 @@ impl Patience {
 mod tests {
     use super::*;
 
+    /// On a machine that is never crowded.
+    fn undisturbed(longest: Duration) -> Patience {
+        Patience { turn: Duration::MAX, ..Patience::new(longest) }
+    }
+
+    #[test]
+    fn looks_after_a_lost_turn_are_left_out_and_more_after_the_next() {
+        let patience = Patience { turn: Duration::ZERO, ..Patience::new(SHORTEST) };
+        let looks = Cell::new(0);
+        let look = || patience.look(|| looks.replace(looks.get() + 1) == usize::MAX);
+        for left_out in [1, 2, 4, 8] {
+            looks.set(0);
+            assert!(!look());
+            assert_eq!(looks.replace(0), LOOKS + 1, "once more after the lost turn");
+            (0..left_out).for_each(|_| assert!(!look()));
+            assert_eq!(looks.get(), left_out);
+        }
+    }
+
     #[test]
     fn looks_in_vain_make_the_next_shorter_and_others_longer() {
-        let patience = Patience::new(4 * SHORTEST);
+        let patience = undisturbed(4 * SHORTEST);
         assert!(!patience.look(|| false));
         assert_eq!(patience.now.get(), 2 * SHORTEST);
         assert!(!patience.look(|| false));
@@ -84,7 +129,7 @@ mod tests {
 
     #[test]
     fn whoever_is_woken_by_something_else_looks_no_more() {
-        let patience = Patience::new(2 * SHORTEST);
+        let patience = undisturbed(2 * SHORTEST);
         let looks = Cell::new(0);
         let look = || patience.look(|| looks.replace(looks.get() + 1) > 0);
         patience.learn(false);

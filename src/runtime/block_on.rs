@@ -5,12 +5,13 @@
 
 use super::Handle;
 use super::context::{self, AsyncGuard, EnterGuard};
+use super::current_id::try_id;
 use super::failure::Exposed;
 use super::handle::Inner;
 use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
-use crate::scheduler::{self, Blocking, InMain, Main, NoMain, Parker, Patience, Shared, Worker};
-use crate::task::{budget, poll_scope, trim_memory, wait};
+use crate::scheduler::{self, Blocking, Main, NoMain, Parker, Patience, Shared, Worker};
+use crate::task::{Whose, budget, poll_scope, trim_memory, wait};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -192,6 +193,8 @@ struct MainFuture<'a, F: Future> {
     thread: Arc<ThreadWaker>,
     waker: Waker,
     output: Option<F::Output>,
+    /// Whose code called `block_on`: the future is part of that.
+    caller: Whose,
 }
 
 impl<F: Future> Main for MainFuture<'_, F> {
@@ -200,8 +203,8 @@ impl<F: Future> Main for MainFuture<'_, F> {
             return true;
         }
         if self.thread.take_woken() {
+            let _whose = self.caller.begin();
             budget::refill();
-            let _main = InMain::begin();
             if let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
                 self.output = Some(output);
             }
@@ -228,7 +231,8 @@ pub(super) fn as_worker<F: Future>(core: &Core, inner: &Inner, future: F) -> F::
     let thread = ThreadWaker::new(Some(inner.scheduler.clone()));
     let exposed = Exposed::new(inner, &thread);
     let waker = Waker::from(thread.clone());
-    let mut main = MainFuture { exposed: &exposed, future, thread: thread.clone(), waker, output: None };
+    let caller = Whose::from(try_id());
+    let mut main = MainFuture { exposed: &exposed, future, thread: thread.clone(), waker, output: None, caller };
     let _scope = poll_scope();
     loop {
         if let Some(borrowed) = core.take(&thread) {

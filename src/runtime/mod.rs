@@ -28,10 +28,12 @@ mod builder;
 #[cfg_attr(not(feature = "tokio-compat"), path = "no_compat.rs")]
 mod compat;
 mod context;
+pub(crate) mod current_id;
 mod drain;
 mod dump;
 mod failure;
 mod handle;
+pub(crate) mod join_set;
 mod local;
 mod metrics;
 pub(crate) mod spawn;

@@ -1,6 +1,7 @@
 //! Which worker this thread is.
 
 use super::{Shared, Worker};
+use crate::task::Id;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::null;
@@ -10,28 +11,6 @@ thread_local! {
     static CURRENT: Cell<*const Worker> = const { Cell::new(null()) };
     /// See `set_answers`.
     static ANSWERS: Cell<bool> = const { Cell::new(false) };
-    /// See `InMain`.
-    static IN_MAIN: Cell<bool> = const { Cell::new(false) };
-}
-
-/// While there is one, this thread polls the future of its `block_on`, and no task, although it is a worker.
-pub(crate) struct InMain(());
-
-impl InMain {
-    pub(crate) fn begin() -> Self {
-        IN_MAIN.set(true);
-        InMain(())
-    }
-}
-
-impl Drop for InMain {
-    fn drop(&mut self) {
-        IN_MAIN.set(false);
-    }
-}
-
-pub(super) fn is_in_main() -> bool {
-    IN_MAIN.get()
 }
 
 /// Says that this thread, which is no worker, has just been woken: what it pushes first is an answer. Or that this is over.
@@ -57,6 +36,11 @@ pub(super) fn with<R>(scheduler: *const Shared, f: impl FnOnce(Option<&Worker>) 
 pub(super) fn with_any<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     // SAFETY: `enter` set the pointer to a worker that it borrows until it resets the pointer, on this thread.
     f(unsafe { CURRENT.get().as_ref() })
+}
+
+/// The task that this thread's worker polls, whatever its scheduler.
+pub(crate) fn polled() -> Option<Id> {
+    with_any(|worker| worker?.polled())
 }
 
 /// Where this thread's worker is at home, whatever its scheduler.

@@ -39,7 +39,7 @@ pub(crate) use crate::primitives::Patience;
 pub(crate) use counters::Counters;
 #[cfg(feature = "time")]
 pub(crate) use current::home;
-pub(crate) use current::{InMain, set_answers};
+pub(crate) use current::{polled, set_answers};
 pub use id::Id;
 pub use local::{LocalEnterGuard, LocalSet};
 pub(crate) use monitor::Tuning;
@@ -367,15 +367,6 @@ impl Shared {
     /// All live tasks.
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
-    }
-
-    /// The task that this thread is polling, if it is a worker of this scheduler.
-    pub(crate) fn current_task(&self) -> Option<TaskRef> {
-        if current::is_in_main() {
-            return None;
-        }
-        let place = current::with(self, |worker| worker.and_then(Worker::polled))?;
-        self.registry.find(place)
     }
 
     /// Whether shutdown has begun.

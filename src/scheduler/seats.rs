@@ -13,7 +13,7 @@ use crate::primitives::counter::Counter;
 use crate::primitives::deque::{self, Stealer};
 use crate::primitives::plain::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::primitives::{CachePadded, Mutex};
-use crate::task::RunToken;
+use crate::task::{RunToken, budget};
 use std::sync::{Arc, OnceLock};
 
 /// What others can reach of a worker: what they read when they search, and what only it writes, on lines apart.
@@ -27,6 +27,8 @@ pub(super) struct Remote {
     thread: AtomicU32,
     /// By which the thread can be asked where it is, if that is wanted.
     traceable: Mutex<Option<OsThread>>,
+    /// By which the monitor ends a poll that takes too long at its next step.
+    pub(super) leash: budget::Leash,
     /// Polls that took too long, counted by the monitor.
     pub(super) stalls: Counter,
     /// The poll that the monitor saw last, and when it saw it first.
@@ -113,6 +115,7 @@ impl Seats {
             parker: CachePadded::new(Parker::new()),
             thread: AtomicU32::new(0),
             traceable: Mutex::new(None),
+            leash: budget::Leash::default(),
             stalls: Counter::default(),
             seen: (AtomicU64::new(0), AtomicU32::new(0)),
         };

@@ -22,16 +22,22 @@
 //!
 //! A panic of the future is the task's result. A panic while a future or an output is dropped, or in a joiner's waker,
 //! is contained: the panic hook has reported it, nobody is waiting for it, and the runtime goes on.
+//!
+//! # Whose code runs
+//!
+//! A task's future and its output are dropped as the task's own code: `rt::task::id` tells its id there. In a poll the worker knows it; where
+//! a task is dropped without one, or when it has left the registry, [`Task::drop_as_own`] says it.
 
 use super::error::Reason;
 use super::header::{Ending, Header, Meta, Ran, RunToken, TaskRef, VTable};
 use super::join_slot::JoinSlot;
 use super::state::{Pending, Start, Wake as Woken};
+use super::whose::Whose;
 use super::{JoinError, Schedule, reuse, wait};
 use crate::primitives::cell::UnsafeCell;
 use crate::primitives::contain::{contain, discard};
 use std::future::Future;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, needs_drop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -84,6 +90,7 @@ where
         cancel: cancel::<F, S>,
         wake_by_ref: wake_by_ref::<F, S>,
         poll_join: poll_join::<F, S>,
+        watch: watch::<F, S>,
         release_join: release_join::<F, S>,
         drop_output: drop_output::<F, S>,
         increment: increment::<F, S>,
@@ -149,6 +156,30 @@ where
         // SAFETY: the stage is the caller's.
         self.stage.with_mut(|stage| unsafe { *stage = Stage::Empty });
     }
+
+    /// The same outside the task's polls. What runs meanwhile is the task's code.
+    ///
+    /// # Safety
+    ///
+    /// As for [`drop_stage`](Self::drop_stage).
+    unsafe fn drop_as_own(&self) {
+        let _whose = Whose::Task(self.header.id()).begin();
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { self.drop_stage() };
+    }
+
+    /// Drops an output that nobody took.
+    ///
+    /// # Safety
+    ///
+    /// As for [`drop_stage`](Self::drop_stage); the task is complete.
+    #[inline]
+    unsafe fn drop_output(&self) {
+        // Else nothing of the user's runs, but for what a panic carried.
+        let _whose = needs_drop::<F::Output>().then(|| Whose::Task(self.header.id()).begin());
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { self.drop_stage() };
+    }
 }
 
 /// Ends the task, whose future has been dropped already.
@@ -179,7 +210,7 @@ where
     if after.output {
         // A panic of its drop has been reported by the panic hook, and nobody waits for it.
         // SAFETY: the handle is gone, so the output is ours.
-        contain(|| unsafe { task.drop_stage() });
+        contain(|| unsafe { task.drop_output() });
     }
     if !retire {
         scheduler.give_back(ending);
@@ -318,7 +349,7 @@ where
     // SAFETY: the run token keeps the cell alive until it is given up.
     let task = unsafe { Task::<F, S>::of(header) };
     // SAFETY: the token is the caller's.
-    let reason = match catch_unwind(AssertUnwindSafe(|| unsafe { task.drop_stage() })) {
+    let reason = match catch_unwind(AssertUnwindSafe(|| unsafe { task.drop_as_own() })) {
         Ok(()) => Reason::Cancelled,
         Err(payload) => Reason::panic(payload),
     };
@@ -370,6 +401,23 @@ where
     true
 }
 
+/// Asks for the end of the task as [`poll_join`] does, and leaves the output where it is.
+///
+/// # Safety
+///
+/// `header` is of a live cell of these types; the caller is its join handle, and has not taken the output yet.
+unsafe fn watch<F, S>(header: NonNull<Header>, announced: &mut bool, cx: &mut Context<'_>) -> bool
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    S: Schedule,
+{
+    // SAFETY: the caller keeps the cell alive.
+    let task = unsafe { Task::<F, S>::of(header) };
+    // SAFETY: the caller is the join handle.
+    unsafe { task.join_slot.poll(&task.header.state, announced, cx) }.is_ready()
+}
+
 /// Takes back and drops the joiner's waker.
 ///
 /// # Safety
@@ -399,7 +447,7 @@ where
     // SAFETY: the caller keeps the cell alive.
     let task = unsafe { Task::<F, S>::of(header) };
     // SAFETY: the output is the caller's.
-    contain(|| unsafe { task.drop_stage() });
+    contain(|| unsafe { task.drop_output() });
 }
 
 /// # Safety

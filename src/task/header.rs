@@ -76,6 +76,7 @@ pub(super) struct VTable {
     pub(super) cancel: unsafe fn(NonNull<Header>),
     pub(super) wake_by_ref: unsafe fn(NonNull<Header>),
     pub(super) poll_join: unsafe fn(NonNull<Header>, &mut bool, &mut Context<'_>, *mut ()) -> bool,
+    pub(super) watch: unsafe fn(NonNull<Header>, &mut bool, &mut Context<'_>) -> bool,
     pub(super) release_join: unsafe fn(NonNull<Header>),
     pub(super) drop_output: unsafe fn(NonNull<Header>),
     pub(super) increment: unsafe fn(NonNull<Header>),
@@ -515,6 +516,14 @@ impl HandleRef {
             Some(output) => Poll::Ready(output),
             None => Poll::Pending,
         }
+    }
+
+    /// Whether the task has ended; if not, the waker will be woken. The output has not been taken.
+    pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> bool {
+        debug_assert!(!self.taken, "a set takes a member's output once");
+        let watch = self.header().vtable.watch;
+        // SAFETY: the cell is alive, this is the task's only handle, and the output is there until it is taken.
+        unsafe { watch(self.header, &mut self.announced, cx) }
     }
 }
 

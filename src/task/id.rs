@@ -16,7 +16,7 @@ use std::num::NonZeroU64;
 /// println!("task {} is on its way", task.id());
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(NonZeroU64);
 
 impl fmt::Display for Id {

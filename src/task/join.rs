@@ -73,6 +73,22 @@ impl<T> JoinHandle<T> {
     pub fn id(&self) -> Id {
         self.task.id()
     }
+
+    /// Whether the task has ended; if not, the waker will be woken. Draws on nobody's budget.
+    pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> bool {
+        self.task.watch(cx)
+    }
+
+    /// The result, for one who has asked for a step of progress already.
+    ///
+    /// # Panics
+    ///
+    /// If it has been given before.
+    #[inline]
+    pub(super) fn poll_unasked(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        // SAFETY: by `new`, `T` is the task's output.
+        unsafe { self.task.poll(cx) }
+    }
 }
 
 impl<T> Future for JoinHandle<T> {
@@ -80,8 +96,7 @@ impl<T> Future for JoinHandle<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let progress = ready!(budget::poll_proceed(cx));
-        // SAFETY: by `new`, `T` is the task's output.
-        let output = unsafe { self.task.poll(cx) };
+        let output = self.poll_unasked(cx);
         if output.is_ready() {
             progress.made();
         } else {

@@ -21,11 +21,13 @@
 mod abort;
 pub(crate) mod budget;
 mod cell;
+pub mod coop;
 mod error;
 mod header;
 pub(crate) mod hooks;
 mod id;
 mod join;
+pub mod join_set;
 mod join_slot;
 mod places;
 mod registry;
@@ -33,18 +35,30 @@ mod reuse;
 mod scope;
 pub(crate) mod signal;
 mod state;
+mod task_local;
 pub(crate) mod wait;
+mod whose;
 mod yield_now;
 
 pub use abort::AbortHandle;
+pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use error::JoinError;
 pub(crate) use hooks::TaskHooks;
 pub use id::Id;
 pub use join::JoinHandle;
+#[doc(inline)]
+pub use join_set::JoinSet;
 pub use scope::{Cancelled, Failure, Scope, ScopeBuilder, ScopedJoinHandle, TryScope, scope, supervise, try_scope};
+pub use task_local::{AccessError, LocalKey};
 pub use yield_now::yield_now;
 
-// The ways to spawn need a runtime, and live with it.
+/// Futures that run others.
+pub mod futures {
+    pub use super::task_local::TaskLocalFuture;
+}
+
+// The ways to spawn, and to ask who one is, need a runtime, and live with it.
+pub use crate::runtime::current_id::{id, try_id};
 pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, spawn_blocking, spawn_local};
 pub use crate::scheduler::{LocalEnterGuard, LocalSet};
 
@@ -53,6 +67,7 @@ pub(crate) use header::{Ending, Look, Meta, RunToken, TaskRef};
 pub(crate) use registry::{Inside, Registry, Returns};
 pub(crate) use reuse::trim as trim_memory;
 pub(crate) use state::Progress;
+pub(crate) use whose::Whose;
 
 use header::HandleRef;
 use std::future::Future;

@@ -392,3 +392,44 @@ fn builders_name_local_tasks() {
         assert_eq!(task.await.unwrap(), 3);
     });
 }
+
+#[test]
+fn a_join_set_takes_tasks_that_stay_on_their_thread() {
+    within(SOON, || {
+        let runtime = current();
+        let local = LocalSet::new();
+        let value = local.block_on(&runtime, async {
+            let mut set = rt::task::JoinSet::new();
+            let (one, two) = (Rc::new(1), Rc::new(2));
+            set.spawn_local(async move { one });
+            let id = set.build_task().name("two").spawn_local(async move { two }).unwrap().id();
+            set.spawn_local(std::future::pending()).abort();
+            let mut sum = 0;
+            while let Some(done) = set.join_next_with_id().await {
+                match done {
+                    Ok((done, value)) => {
+                        assert_eq!(done == id, *value == 2);
+                        sum += *value;
+                    }
+                    Err(error) => assert!(error.is_cancelled()),
+                }
+            }
+            sum
+        });
+        assert_eq!(value, 3);
+    });
+}
+
+#[test]
+fn the_id_of_a_local_task_is_its_own() {
+    within(SOON, || {
+        let runtime = multi(1);
+        let local = LocalSet::new();
+        local.block_on(&runtime, async {
+            let task = rt::task::spawn_local(async { rt::task::try_id() });
+            let id = task.id();
+            assert_eq!(task.await.unwrap(), Some(id));
+            assert_eq!(rt::task::try_id(), None);
+        });
+    });
+}

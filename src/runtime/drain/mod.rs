@@ -22,31 +22,26 @@
 //! Whoever drains the runtime from inside it, because it would wait for itself: the task or closure in which the drain began, as long as that goes on. All
 //! drains of one runtime share that list, and the list of who was aborted.
 
+mod attempt;
 mod report;
 
 pub use report::{Drained, DrainedTask};
 
-use super::context;
 use super::handle::Inner;
 use super::{Handle, Runtime, Wait};
-use crate::blocking::Pool;
 use crate::primitives::{Condvar, Mutex, clock, thread};
 use crate::task::signal::Signal;
-use crate::task::{Inside, TaskRef, wake_contained, yield_now};
-use std::collections::HashSet;
+use crate::task::{TaskRef, wake_contained, yield_now};
+use attempt::{Attempt, END, Stage};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often the waiting thread looks. Half of it wakes it twice as often; twice as much makes every drain end so much later.
 const LOOK: Duration = Duration::from_millis(1);
-
-/// How long tasks that were aborted have to end. Less, and a machine that is busy with other things makes them look stuck; more only makes
-/// the drain of a runtime with a stuck task take longer.
-const END: Duration = Duration::from_secs(1);
 
 /// What the waiting thread is called.
 const THREAD: &str = "rt-drain";
@@ -77,132 +72,6 @@ impl Drain {
     pub(super) fn tell(&self) {
         self.begun.set();
     }
-}
-
-/// One drain.
-struct Attempt {
-    inner: Arc<Inner>,
-    /// The task or closure in which it is.
-    drainer: Option<u64>,
-    /// `None`: there is no hurry.
-    deadline: Option<Instant>,
-    /// How many tasks and closures had ended before.
-    ended: u64,
-    /// How many had been aborted before.
-    aborted: usize,
-}
-
-/// How far a drain is.
-#[derive(Clone, Copy)]
-enum Stage {
-    /// Everybody may finish.
-    Open,
-    /// Everybody has been aborted, and has until then to end.
-    Aborted(Instant),
-}
-
-impl Attempt {
-    /// Must be called where the drain is waited for.
-    fn begin(inner: &Arc<Inner>, deadline: Duration) -> Arc<Self> {
-        let task = inner.scheduler.current_task().map(|task| task.id().as_u64());
-        let drainer = task.or_else(Pool::current_closure);
-        let aborted = {
-            let mut state = inner.drain.state.lock();
-            state.active += 1;
-            state.drainers.extend(drainer);
-            state.aborted.len()
-        };
-        let inside = |inner: Weak<Inner>| Inside(Box::new(move || context::is_inside(inner.as_ptr())));
-        inner.scheduler.guard(inside(Arc::downgrade(inner)));
-        inner.blocking.registry().guard(0, inside(Arc::downgrade(inner)));
-        let ended = ended(inner);
-        inner.drain.tell();
-        let deadline = clock::now().checked_add(deadline);
-        Arc::new(Attempt { inner: inner.clone(), drainer, deadline, ended, aborted })
-    }
-
-    /// One look; the result, once there is one.
-    fn look(&self, stage: &mut Stage) -> Option<Drained> {
-        if !self.has_left() {
-            self.shut();
-            if !self.has_left() {
-                return Some(self.report());
-            }
-        }
-        let now = clock::now();
-        match *stage {
-            Stage::Open if self.deadline.is_some_and(|deadline| deadline <= now) => {
-                self.abort();
-                *stage = Stage::Aborted(now + END);
-                None
-            }
-            Stage::Aborted(until) if until <= now => Some(self.report()),
-            _ => None,
-        }
-    }
-
-    fn has_left(&self) -> bool {
-        let drainers = self.inner.drain.state.lock().drainers.clone();
-        self.inner.scheduler.registry().has_left(&drainers) || self.inner.blocking.registry().has_left(&drainers)
-    }
-
-    /// Nobody can spawn any more.
-    fn shut(&self) {
-        self.inner.scheduler.registry().shut();
-        self.inner.blocking.registry().shut();
-    }
-
-    fn abort(&self) {
-        self.shut();
-        let (drain, blocking) = (&self.inner.drain, &self.inner.blocking);
-        let drainers = drain.state.lock().drainers.clone();
-        let tasks = self.inner.scheduler.registry().left(&drainers);
-        let closures = blocking.registry().left(&drainers);
-        let left = tasks.iter().map(|task| (task, false)).chain(closures.iter().map(|task| (task, true)));
-        {
-            let mut state = drain.state.lock();
-            let known: HashSet<_> = state.aborted.iter().map(|(task, _)| task.id()).collect();
-            let new = left.filter(|(task, _)| !known.contains(&task.id()));
-            state.aborted.extend(new.map(|(task, is_blocking)| (task.clone(), is_blocking)));
-        }
-        tasks.iter().for_each(TaskRef::abort);
-        // Those that have not begun are dropped here and now.
-        blocking.close();
-    }
-
-    fn report(&self) -> Drained {
-        let ended = ended(&self.inner);
-        let (mut aborted, mut stuck) = (Vec::new(), Vec::new());
-        for (number, (task, is_blocking)) in self.inner.drain.state.lock().aborted.iter().enumerate() {
-            let report = DrainedTask::new(task, *is_blocking);
-            if !task.is_complete() {
-                stuck.push(report);
-            } else if number >= self.aborted {
-                aborted.push(report);
-            }
-        }
-        let finished = ended.saturating_sub(self.ended).saturating_sub(aborted.len() as u64);
-        Drained::new(finished, aborted, stuck)
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        let mut state = self.inner.drain.state.lock();
-        state.active -= 1;
-        if let Some(place) = state.drainers.iter().position(|&drainer| Some(drainer) == self.drainer) {
-            state.drainers.swap_remove(place);
-        }
-        if state.active == 0 {
-            let aborted = std::mem::take(&mut state.aborted);
-            drop(state);
-            drop(aborted);
-        }
-    }
-}
-
-fn ended(inner: &Inner) -> u64 {
-    inner.scheduler.registry().ended() + inner.blocking.registry().ended()
 }
 
 /// A drain, as the waiting thread and whoever awaits it share it.
@@ -316,7 +185,7 @@ impl Runtime {
     /// With a deadline of zero everybody is aborted at once, but for what ends before that is noticed. The deadline is one of the
     /// machine's clock, also where time is paused.
     ///
-    /// Called by a task or a closure of the runtime itself, it does not count that.
+    /// Called by a task or a closure of the runtime itself, it does not count that; the task is then cut off at its next await point.
     ///
     /// ```
     /// use rt::runtime::{Runtime, draining};

@@ -57,7 +57,7 @@ use super::Id;
 use crate::primitives::contain::contain;
 use crate::primitives::owner::Owned;
 use crate::primitives::planted::{self, Step};
-use crate::task::{Ending, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef, budget};
+use crate::task::{Ending, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef, Whose, budget};
 use remote::{Place, Remote, Wakers};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -219,6 +219,7 @@ impl Turn<'_> {
                 return false;
             };
             budget::refill();
+            let _whose = Whose::Task(token.id()).begin();
             if let Some(token) = token.run() {
                 self.own.push(token);
             }

@@ -225,6 +225,10 @@ impl Monitor {
             found.is_new = true;
         }
         self.rescue(remote, suspect.cause.is_some());
+        if suspect.cause.is_some() {
+            // At every look, because one cut may miss.
+            remote.leash.cut_short();
+        }
         let report_after = watch(&self.shared).tuning.report_after;
         match suspect.cause {
             Some(StallCause::Blocked) => found.blocked += 1,

@@ -37,7 +37,7 @@ use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::{self, settle};
 use crate::primitives::plain::Ordering as PlainOrdering;
 use crate::primitives::random;
-use crate::task::{Ending, Returns, RunToken, budget, poll_scope, trim_memory};
+use crate::task::{Ending, Id, Returns, RunToken, Whose, budget, poll_scope, trim_memory};
 use attention::Attention;
 use detour::Detour;
 use pace::Pace;
@@ -161,11 +161,6 @@ impl Worker {
         self.home
     }
 
-    /// The place in the registry of the task that is being polled. Between two polls, of the one that was polled last.
-    pub(super) fn polled(&self) -> Option<u64> {
-        self.pulse().beat().map(|beat| beat.task)
-    }
-
     #[inline]
     pub(super) fn is_of(&self, scheduler: *const Shared) -> bool {
         self.address == scheduler.addr()
@@ -218,7 +213,14 @@ impl Worker {
     /// Runs tasks until `main` is done, or until the runtime has shut down.
     pub(crate) fn run(&self, main: &mut impl Main) {
         let _registered = self.shared.watch.as_ref().and_then(|watch| self.be_known(watch.tuning.backtraces));
+        let leash = self.shared.watch.as_ref().map(|_| &self.own.leash);
+        budget::on_leash(leash, || self.work(main));
+    }
+
+    #[inline]
+    fn work(&self, main: &mut impl Main) {
         let _entered = current::enter(self);
+        let _whose = Whose::Polled.begin();
         let _scope = poll_scope();
         // Also when the main future panics.
         let _leave = Leave(self);
@@ -244,6 +246,18 @@ impl Worker {
                 None => self.park(main),
             }
         }
+    }
+
+    /// The task that this worker polls.
+    ///
+    /// A waker of the user's that a task wakes as it ends is outside it, and finds nobody; but if another task has taken the place
+    /// already, that one.
+    pub(super) fn polled(&self) -> Option<Id> {
+        if self.in_events.get() {
+            return None;
+        }
+        let task = self.shared.registry.find(self.pulse().beat()?.task)?;
+        (!task.is_complete()).then(|| task.id())
     }
 
     /// Tells the monitor which thread this is.
