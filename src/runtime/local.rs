@@ -144,7 +144,7 @@ impl LocalRuntime {
     /// use std::time::Duration;
     ///
     /// let runtime = LocalRuntime::new()?;
-    /// runtime.spawn_local(draining());
+    /// runtime.spawn_local(async { draining().await });
     /// let drained = runtime.drain(Duration::from_secs(1));
     /// assert!(drained.is_clean(), "{drained}");
     /// # Ok::<(), std::io::Error>(())

@@ -268,3 +268,19 @@ fn a_task_that_holds_the_set_lets_it_go_when_it_ends() {
         assert_eq!(residents.gone(), 1);
     });
 }
+
+#[test]
+fn a_future_that_is_dropped_with_its_set_knows_whose_it_is() {
+    within(SOON, || {
+        let seen = Rc::new(Cell::new(None));
+        let inside = seen.clone();
+        let mut set = LocalSet::new();
+        let task = set.spawn_local(async move {
+            let _last = OnDrop(move || inside.set(rt::task::try_id()));
+            pending::<()>().await;
+        });
+        assert!(poll_once(&mut set).is_pending());
+        drop(set);
+        assert_eq!(seen.get(), Some(task.id()));
+    });
+}

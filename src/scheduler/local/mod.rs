@@ -193,6 +193,7 @@ impl Set {
         }
         loop {
             while let Some(token) = own.pop() {
+                let _whose = Whose::Task(token.id()).begin();
                 token.cancel();
             }
             if self.is_done() || !planted::keeps(Step::EndWaits) {
