@@ -52,9 +52,16 @@ struct Waiters {
     /// The last to poll in each direction.
     reader: Option<Waker>,
     writer: Option<Waker>,
-    /// Any number of others. Few sources have any, and all should be small.
-    #[allow(clippy::box_collection, reason = "a third of the size")]
-    others: Option<Box<Vec<Other>>>,
+    /// Few sources have any, and all should be small.
+    others: Option<Box<Others>>,
+}
+
+/// Any number of waiters.
+#[derive(Debug, Default)]
+struct Others {
+    list: Vec<Other>,
+    /// The next key. None is used twice: a waiter that was woken still has its own when it comes again, or forgets.
+    next: u64,
 }
 
 #[derive(Debug)]
@@ -135,8 +142,9 @@ impl Readiness {
             woken.extend(waiters.writer.take());
         }
         if let Some(others) = &mut waiters.others {
+            let list = &mut others.list;
             woken.extend(
-                others.extract_if(.., |other| ready.contains_any(other.interest.mask())).map(|other| other.waker),
+                list.extract_if(.., |other| ready.contains_any(other.interest.mask())).map(|other| other.waker),
             );
         }
     }
@@ -190,14 +198,14 @@ impl Readiness {
         let waker = cx.waker().clone();
         let mut waiters = self.waiters.lock();
         let others = waiters.others.get_or_insert_default();
-        let place = key.and_then(|key| others.iter_mut().find(|other| other.key == key));
+        let place = key.and_then(|key| others.list.iter_mut().find(|other| other.key == key));
         let old = match place {
             Some(other) => Some(std::mem::replace(&mut other.waker, waker)),
             None => {
-                // In the order of their keys.
-                let new = others.last().map_or(0, |other| other.key + 1);
+                let new = others.next;
+                others.next += 1;
                 *key = Some(new);
-                others.push(Other { key: new, interest, waker });
+                others.list.push(Other { key: new, interest, waker });
                 None
             }
         };
@@ -211,8 +219,8 @@ impl Readiness {
     pub(crate) fn forget(&self, key: u64) {
         let mut waiters = self.waiters.lock();
         let old = waiters.others.as_mut().and_then(|others| {
-            let place = others.iter().position(|other| other.key == key)?;
-            Some(others.remove(place))
+            let place = others.list.iter().position(|other| other.key == key)?;
+            Some(others.list.remove(place))
         });
         drop(waiters);
         drop(old);
@@ -286,6 +294,21 @@ mod tests {
         assert_ne!(first, second);
         readiness.forget(first.expect("it waits"));
         assert_eq!(set(&readiness, Ready::READABLE), 1);
+    }
+
+    #[test]
+    fn a_waiter_that_was_woken_takes_nobody_elses_place_when_it_forgets_or_comes_again() {
+        let readiness = Readiness::new();
+        let seen = |key: &mut Option<u64>| readiness.poll_shared(Interest::READABLE, key, &mut cx());
+        let (mut first, mut second, mut third) = (None, None, None);
+        assert!(seen(&mut first).is_pending() && seen(&mut second).is_pending());
+        assert_eq!(set(&readiness, Ready::READABLE), 2);
+        let Poll::Ready(now) = readiness.poll(Direction::Read, &mut cx()) else { panic!("it is readable") };
+        readiness.clear(now, Interest::READABLE);
+        assert!(seen(&mut third).is_pending());
+        readiness.forget(first.expect("it has waited"));
+        assert!(seen(&mut second).is_pending());
+        assert_eq!(set(&readiness, Ready::READABLE), 2, "somebody waits and is not woken");
     }
 
     #[test]
