@@ -239,6 +239,26 @@ fn delays_from_outside_are_noted_too() {
 }
 
 #[test]
+fn polls_that_use_up_their_budget_are_counted() {
+    on_each_flavor(async |runtime| {
+        let before = runtime.metrics().budget_forced_yield_count();
+        let change = change(runtime, async {
+            rt::spawn(async {
+                for _ in 0..128 * 100 {
+                    rt::task::consume_budget().await;
+                }
+            })
+            .await
+            .unwrap();
+        })
+        .await;
+        let yields = total(&change, |worker| worker.budget_yields);
+        assert!((30..=100).contains(&yields), "{yields}");
+        assert!(runtime.metrics().budget_forced_yield_count() >= before + yields);
+    });
+}
+
+#[test]
 fn a_stall_is_counted_for_its_worker() {
     within(SOON, || {
         let runtime = multi(1);

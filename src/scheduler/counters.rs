@@ -23,6 +23,8 @@ pub(crate) struct Counters {
     pub(crate) parks: Counter,
     /// Times it woke up and found nothing.
     pub(crate) idle_wakes: Counter,
+    /// Polls that ended because their budget was used up, until the worker last looked.
+    pub(crate) budget_yields: Counter,
     /// Nanoseconds that it was awake, until it last went to sleep.
     busy: Counter,
     /// Since when it is awake, in nanoseconds since the runtime's start, plus one; 0 while it sleeps.
@@ -44,6 +46,7 @@ impl Counters {
             steals: Counter::default(),
             parks: Counter::default(),
             idle_wakes: Counter::default(),
+            budget_yields: Counter::default(),
             busy: Counter::default(),
             awake_since: AtomicU64::new(0),
             poll_times: Distribution::default(),

@@ -9,6 +9,7 @@
 
 use crate::primitives::Mutex;
 use crate::primitives::plain::{AtomicU8, Ordering};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
@@ -23,6 +24,7 @@ const UNLIMITED: u8 = u8::MAX;
 thread_local! {
     // An atomic only for whoever cuts it short: this thread loads and stores, as it would in a `Cell`. Without a destructor.
     static LEFT: AtomicU8 = const { AtomicU8::new(UNLIMITED) };
+    static YIELDS: Cell<u32> = const { Cell::new(0) };
 }
 
 #[inline(always)]
@@ -81,11 +83,19 @@ pub(crate) fn draw() {
 /// `Pending` if the budget of this poll is used up; the task has been woken then.
 #[inline]
 pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<Progress> {
-    if left() == 0 {
-        cx.waker().wake_by_ref();
-        return Poll::Pending;
-    }
-    Poll::Ready(Progress(()))
+    if left() == 0 { used_up(cx) } else { Poll::Ready(Progress(())) }
+}
+
+#[cold]
+fn used_up(cx: &mut Context<'_>) -> Poll<Progress> {
+    YIELDS.set(YIELDS.get().wrapping_add(1));
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// How often this thread has found a budget used up since it was last asked.
+pub(crate) fn take_yields() -> u32 {
+    YIELDS.replace(0)
 }
 
 /// The right to one step of progress.

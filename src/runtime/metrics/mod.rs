@@ -143,6 +143,12 @@ impl RuntimeMetrics {
         self.inner.driver.statistics().timers.cancelled
     }
 
+    /// How many polls ended early because their budget was used up. Those of the last 61 polls of each worker may be missing.
+    pub fn budget_forced_yield_count(&self) -> u64 {
+        let scheduler = &self.inner.scheduler;
+        (0..scheduler.workers_made()).map(|worker| scheduler.counters(worker).budget_yields.get()).sum()
+    }
+
     /// Whether every poll is timed; see
     /// [`enable_metrics_poll_time_histogram`](super::Builder::enable_metrics_poll_time_histogram). Otherwise one is now and then.
     pub fn poll_time_histogram_enabled(&self) -> bool {

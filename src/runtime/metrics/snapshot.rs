@@ -116,6 +116,8 @@ snapshot! {
         parks: u64,
         /// Times it was woken and found nothing to do.
         noops: u64,
+        /// Polls that ended early because their budget was used up; see [`coop`](crate::task::coop). Those of the last 61 polls may be missing.
+        budget_yields: u64,
         /// Polls that took too long.
         stalls: u64,
         /// Time that it was awake.
@@ -209,6 +211,7 @@ impl WorkerSnapshot {
             stolen_tasks: counters.stolen.get(),
             parks: counters.parks.get(),
             noops: counters.idle_wakes.get(),
+            budget_yields: counters.budget_yields.get(),
             stalls: scheduler.worker_stalls(worker),
             busy: scheduler.busy(worker),
             queue_depth: scheduler.worker_queue_depth(worker),
@@ -248,7 +251,7 @@ impl fmt::Display for RuntimeSnapshot {
         writeln!(f, "delays noted: {}", self.schedule_delays)?;
         write!(
             f,
-            "{:>6} {:>6} {:>10} {:>10} {:>10} {:>7} {:>8} {:>7} {:>7} {:>6} {:>6}",
+            "{:>6} {:>6} {:>10} {:>10} {:>10} {:>7} {:>8} {:>7} {:>7} {:>7} {:>6} {:>6}",
             "worker",
             "busy",
             "polls",
@@ -258,6 +261,7 @@ impl fmt::Display for RuntimeSnapshot {
             "stolen",
             "parks",
             "no-ops",
+            "yields",
             "stalls",
             "queued"
         )?;
@@ -267,7 +271,7 @@ impl fmt::Display for RuntimeSnapshot {
             let busy = 100.0 * worker.busy.as_secs_f64() / self.elapsed.as_secs_f64().max(1e-9);
             write!(
                 f,
-                "\n{:>6} {:>4.0} % {:>10} {:>10} {:>10} {:>7} {:>8} {:>7} {:>7} {:>6} {:>6}",
+                "\n{:>6} {:>4.0} % {:>10} {:>10} {:>10} {:>7} {:>8} {:>7} {:>7} {:>7} {:>6} {:>6}",
                 name,
                 busy,
                 worker.polls,
@@ -277,6 +281,7 @@ impl fmt::Display for RuntimeSnapshot {
                 worker.stolen_tasks,
                 worker.parks,
                 worker.noops,
+                worker.budget_yields,
                 worker.stalls,
                 worker.queue_depth,
             )?;

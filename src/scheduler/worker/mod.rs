@@ -580,6 +580,7 @@ impl Worker {
     }
 
     fn falls_asleep(&self) {
+        self.count_yields();
         self.counters().falls_asleep(self.shared.nanoseconds(clock::now()));
     }
 
@@ -611,6 +612,7 @@ impl Worker {
 
     /// The maintenance turn: what has to be looked at even if the queues never run dry.
     fn maintain(&self) {
+        self.count_yields();
         self.send_home();
         self.shared.registry.collect(self.home());
         if let Some(events) = &self.shared.events {
@@ -618,6 +620,10 @@ impl Worker {
             events.turn(&mut || self.shared.call_somebody());
             self.set_in_events(false);
         }
+    }
+
+    fn count_yields(&self) {
+        self.counters().budget_yields.add(budget::take_yields().into());
     }
 
     /// Leaves the loop with the scheduler's books in order, and tells others what is left.
