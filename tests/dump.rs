@@ -206,6 +206,46 @@ fn polls_are_counted_and_ages_told() {
 }
 
 #[test]
+fn the_time_that_a_task_is_polled_is_added_up_if_that_is_wanted() {
+    within(SOON, || {
+        for mut builder in [rt::runtime::Builder::new_multi_thread(), rt::runtime::Builder::new_current_thread()] {
+            let runtime = builder.worker_threads(1).enable_all().enable_task_busy_time().build().unwrap();
+            runtime.block_on(async {
+                let idle = rt::spawn(std::future::pending::<()>());
+                let busy = rt::spawn(async {
+                    for _ in 0..3 {
+                        std::thread::sleep(Duration::from_millis(20));
+                        rt::task::yield_now().await;
+                    }
+                    std::future::pending::<()>().await;
+                });
+                // It may wait before its last poll has been added.
+                let busy_time = async {
+                    loop {
+                        reason(busy.id()).await;
+                        let time = of(&Handle::current().dump(), busy.id()).unwrap().busy().unwrap();
+                        if time >= Duration::from_millis(60) {
+                            break;
+                        }
+                        rt::task::yield_now().await;
+                    }
+                };
+                busy_time.await;
+                reason(idle.id()).await;
+                let dump = Handle::current().dump();
+                assert!(of(&dump, idle.id()).unwrap().busy().unwrap() < Duration::from_millis(20));
+                assert!(format!("{dump:#}").contains("busy for"), "{dump:#}");
+                idle.abort();
+                busy.abort();
+            });
+        }
+        let runtime = current();
+        let task = runtime.spawn(std::future::pending::<()>());
+        assert_eq!(of(&runtime.handle().dump(), task.id()).unwrap().busy(), None);
+    });
+}
+
+#[test]
 fn a_task_spawned_after_a_long_rest_is_young() {
     within(SOON, || {
         let runtime = multi(2);

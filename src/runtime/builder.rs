@@ -52,6 +52,7 @@ pub struct Builder {
     global_queue_interval: u32,
     time_all_polls: bool,
     time_all_delays: bool,
+    time_tasks: bool,
     stalls: Tuning,
 }
 
@@ -100,6 +101,7 @@ impl Builder {
             global_queue_interval: INTERVAL,
             time_all_polls: false,
             time_all_delays: false,
+            time_tasks: false,
             stalls: Tuning {
                 after: Some(STALL_AFTER),
                 max_spares: SPARES,
@@ -324,6 +326,23 @@ impl Builder {
         self
     }
 
+    /// For each task it is added up for how long it was polled: [`TaskDump::busy`](super::TaskDump::busy). Every poll is timed then, as with
+    /// [`enable_metrics_poll_time_histogram`](Self::enable_metrics_poll_time_histogram); and a task costs another allocation.
+    ///
+    /// ```
+    /// let runtime = rt::runtime::Builder::new_multi_thread().worker_threads(1).enable_task_busy_time().build()?;
+    /// let task = runtime.spawn(std::future::pending::<()>());
+    /// for task in runtime.handle().dump().tasks() {
+    ///     println!("task {} was polled for {:?}", task.id(), task.busy().unwrap());
+    /// }
+    /// # task.abort();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn enable_task_busy_time(&mut self) -> &mut Self {
+        self.time_tasks = true;
+        self
+    }
+
     /// For every poll it is noted how long the task was ready before, and not only now and then: what
     /// [`schedule_delays`](super::RuntimeSnapshot::schedule_delays) tells has all of them then. It costs two clock reads a poll, some 50 ns.
     pub fn enable_metrics_schedule_delay_histogram(&mut self) -> &mut Self {
@@ -508,7 +527,8 @@ impl Builder {
             lifo_slot: self.flavor == RuntimeFlavor::MultiThread,
             on_park: self.on_park.clone(),
             on_unpark: self.on_unpark.clone(),
-            time_all_polls: self.time_all_polls,
+            time_all_polls: self.time_all_polls || self.time_tasks,
+            time_tasks: self.time_tasks,
             time_all_delays: self.time_all_delays,
             hooks: self.hooks.clone(),
             on_panic,

@@ -108,6 +108,8 @@ pub(crate) struct Config {
     pub(crate) on_unpark: Option<Hook>,
     /// Every poll is timed, not only one now and then.
     pub(crate) time_all_polls: bool,
+    /// The times of a task's polls are added up. All are timed then.
+    pub(crate) time_tasks: bool,
     /// The same of the time that a task is ready before it is polled.
     pub(crate) time_all_delays: bool,
     pub(crate) hooks: TaskHooks,
@@ -206,6 +208,7 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        let meta = self.prepare(meta);
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: tasks are in the registry until they are retired, and workers do not end before it is empty; each of
@@ -225,12 +228,18 @@ impl Shared {
         F: Future + 'static,
         F::Output: 'static,
     {
+        let meta = self.prepare(meta);
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: as in `spawn`. Run tokens are run and dropped by workers, and by `take_in` below; all of that is this thread.
         let (token, handle) = unsafe { crate::task::new_bound(future, meta, this) };
         self.take_in(token);
         handle
+    }
+
+    #[inline(always)]
+    fn prepare(&self, meta: Meta) -> Meta {
+        if self.config.time_tasks { meta.with_busy() } else { meta }
     }
 
     /// Registers a new task and queues it.

@@ -25,6 +25,7 @@ use std::fmt;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// What a spawner says of a task.
 #[derive(Debug)]
@@ -35,18 +36,42 @@ pub(crate) struct Meta {
 }
 
 /// What few tasks have.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Extra {
-    name: Box<str>,
+    name: Option<Box<str>>,
+    /// For how long it was polled, in nanoseconds, if that is wanted.
+    busy: Option<AtomicU64>,
 }
 
 impl Meta {
     pub(crate) fn new(name: Option<&str>, location: &'static Location<'static>) -> Self {
-        Meta { location, extra: name.map(|name| Box::new(Extra { name: name.into() })) }
+        Meta { location, extra: name.map(|name| Box::new(Extra { name: Some(name.into()), busy: None })) }
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        self.extra.as_ref().map(|extra| &*extra.name)
+        self.extra.as_ref()?.name.as_deref()
+    }
+
+    /// The times of its polls are to be added up.
+    #[cold]
+    pub(crate) fn with_busy(mut self) -> Self {
+        self.extra.get_or_insert_default().busy = Some(AtomicU64::new(0));
+        self
+    }
+
+    /// For how long the task was polled.
+    pub(crate) fn busy(&self) -> Option<Duration> {
+        // Ordering: Relaxed; statistics.
+        let busy = self.extra.as_ref()?.busy.as_ref()?.load(Ordering::Relaxed);
+        Some(Duration::from_nanos(busy))
+    }
+
+    /// It was polled for so long. By whoever has just done so.
+    pub(crate) fn add_busy(&self, nanoseconds: u64) {
+        if let Some(busy) = self.extra.as_ref().and_then(|extra| extra.busy.as_ref()) {
+            // Ordering: Relaxed; statistics.
+            busy.fetch_add(nanoseconds, Ordering::Relaxed);
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub struct TaskDump {
     age: Duration,
     polls: u64,
     last_poll: Option<Duration>,
+    busy: Option<Duration>,
 }
 
 /// What a task is made of.
@@ -144,6 +145,7 @@ impl TaskDump {
             age: now.tick.since(born),
             polls: look.polls.into(),
             last_poll: look.polled.map(|polled| now.tick.since(polled)),
+            busy: look.meta.busy(),
         }
     }
 
@@ -200,6 +202,12 @@ impl TaskDump {
     /// How often it was polled to no end; 0 for a closure. Begins again after 2^32.
     pub fn polls(&self) -> u64 {
         self.polls
+    }
+
+    /// For how long it was polled in all, without a poll that goes on. `None`, unless
+    /// [`enable_task_busy_time`](super::Builder::enable_task_busy_time) is on; and of closures.
+    pub fn busy(&self) -> Option<Duration> {
+        self.busy
     }
 
     /// How long ago the last of these polls ended, to some 10 ms. `None`: there was none yet.

@@ -135,10 +135,10 @@ impl fmt::Display for TaskDump {
         let name = self.name().map_or(String::new(), |name| format!(" {name:?}"));
         write!(f, "task {}{name}{} spawned at {}", self.id, of_kind(self.kind), self.location)?;
         write!(f, " {}; {} old", self.state, Time(self.age))?;
-        match self.last_poll {
-            Some(last) => write!(f, ", {} polls, the last {} ago", self.polls, Time(last)),
-            None => Ok(()),
+        if let Some(last) = self.last_poll {
+            write!(f, ", {} polls, the last {} ago", self.polls, Time(last))?;
         }
+        self.busy.map_or(Ok(()), |busy| write!(f, ", busy for {}", Time(busy)))
     }
 }
 

@@ -293,14 +293,19 @@ impl Worker {
             self.attention.set_times(self.shared.config.time_all_polls);
         }
         self.run_task(token, |token| {
+            // The task may be gone after its run.
+            let task = self.shared.config.time_tasks.then(|| token.task_ref());
             let began = times.then(clock::now);
             let again = match self.attention.calls_hooks() {
                 true => self.shared.config.hooks.run(token),
                 false => token.run(),
             };
             if let Some(began) = began {
-                let took = clock::now().saturating_duration_since(began);
-                self.counters().poll_times.record(took.as_nanos() as u64);
+                let took = clock::now().saturating_duration_since(began).as_nanos() as u64;
+                self.counters().poll_times.record(took);
+                if let Some(task) = &task {
+                    task.meta().add_busy(took);
+                }
             }
             if self.detour.stamps_all()
                 && let Some(token) = &again
