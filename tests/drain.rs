@@ -582,7 +582,9 @@ fn a_second_drain_waits_for_those_that_would_not_stop() {
             assert_eq!((drained.aborted().len(), drained.stuck().len()), (0, 1), "{drained}");
         }
         gate.open();
-        assert_clean(&runtime.drain(LONG), 1);
+        let drained = runtime.drain(LONG);
+        // It may have ended before this drain began.
+        assert!(drained.is_clean() && drained.finished() <= 1, "{drained}");
         assert!(stuck.is_finished());
     });
 }
