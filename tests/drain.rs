@@ -109,7 +109,8 @@ fn tasks_that_do_not_ask_finish_too() {
             sleep(Duration::from_millis(20)).await;
             7
         });
-        assert_clean(&runtime.drain(LONG), 1);
+        // On a crowded machine it may have finished before.
+        assert!(runtime.drain(LONG).is_clean());
         assert_eq!(current().block_on(task).unwrap(), 7);
     });
 }
@@ -153,7 +154,8 @@ fn closures_that_block_are_waited_for() {
                 ended.fetch_add(1, Ordering::SeqCst);
             }));
         }
-        assert_clean(&runtime.drain(LONG), 10);
+        // On a crowded machine some may have ended before.
+        assert!(runtime.drain(LONG).is_clean());
         assert_eq!(count(&ended), 10);
     });
 }
