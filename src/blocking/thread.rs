@@ -33,7 +33,7 @@ impl Pool {
     /// The life of a thread that takes closures. It has been counted, and has the duty.
     pub(super) fn work(self: &Arc<Self>, mut duty: Option<Duty>) {
         let seat = self.crew.take_seat();
-        let patience = Patience::new(LONGEST_LOOK);
+        let patience = Patience::wary(LONGEST_LOOK);
         // It gave up a duty that submitters may have relied on, and has taken no closure since.
         let mut looks_for_more = false;
         loop {
