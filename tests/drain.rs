@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::{Either, join, select};
 use rt::runtime::{Builder, Drained, Handle, Runtime, draining, is_draining};
@@ -16,7 +16,10 @@ use rt::sync::oneshot;
 use rt::task::{scope, spawn_blocking, yield_now};
 use rt::time::sleep;
 use support::child::{Child, is_child_of};
-use support::{DropCounter, Gate, OpenOnDrop, SOON, current, eventually, multi, panic_message, text_of, within};
+use support::{
+    DropCounter, Gate, OpenOnDrop, SOON, count, counter, current, eventually, multi, panic_message, text_of, until,
+    within,
+};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -26,23 +29,6 @@ fn each(test: impl Fn(Runtime) + Clone + Send + 'static) {
     for make in [current, || multi(1), || multi(2)] {
         let test = test.clone();
         within(4 * SOON, move || test(make()));
-    }
-}
-
-fn counter() -> Arc<AtomicUsize> {
-    Arc::default()
-}
-
-fn count(counter: &AtomicUsize) -> usize {
-    counter.load(Ordering::SeqCst)
-}
-
-/// Lets other tasks run until `condition` holds.
-async fn until(mut condition: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < SOON, "the condition did not come true");
-        yield_now().await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
@@ -17,7 +17,10 @@ use rt::runtime::{Builder, Handle, Runtime};
 use rt::sync::{Notify, oneshot};
 use rt::task::{Failure, Scope, ScopeBuilder, ScopedJoinHandle, TryScope, scope, supervise, try_scope, yield_now};
 use rt::time::{sleep, timeout};
-use support::{DropCounter, Gate, OpenOnDrop, SOON, current, eventually, multi, panic_message, text_of, within};
+use support::{
+    DropCounter, Gate, OpenOnDrop, SOON, count, counter, current, eventually, multi, panic_message, text_of, until,
+    within,
+};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -31,23 +34,6 @@ fn on_each_flavor(test: impl Fn(&Runtime) + Send + 'static) {
 #[track_caller]
 fn each<F: Future<Output = ()>>(test: impl Fn() -> F + Send + 'static) {
     on_each_flavor(move |runtime| runtime.block_on(test()));
-}
-
-fn counter() -> Arc<AtomicUsize> {
-    Arc::default()
-}
-
-fn count(counter: &AtomicUsize) -> usize {
-    counter.load(Ordering::SeqCst)
-}
-
-/// Lets other tasks run until `condition` holds.
-async fn until(mut condition: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < SOON, "the condition did not come true");
-        yield_now().await;
-    }
 }
 
 /// Never ends by itself, and holds a guard.

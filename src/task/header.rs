@@ -85,7 +85,7 @@ pub(super) struct Header {
     /// Where in the registry the task is; see [`registry`](super::registry). Set with the id. Once the task is on its shard's return list,
     /// the low half has the next one on that list.
     place: AtomicU64,
-    /// What the last poll waits for; see [`wait`](super::wait). This and the next two are written by the holder of the run token at the end
+    /// What the last poll waits for; see [`wait`]. This and the next two are written by the holder of the run token at the end
     /// of a poll, for dumps.
     wait: AtomicU64,
     /// Polls that ended with `Pending`.

@@ -182,3 +182,22 @@ impl Drop for OpenOnDrop {
         self.0.open();
     }
 }
+
+/// A number that tasks count up together.
+pub fn counter() -> Arc<AtomicUsize> {
+    Arc::default()
+}
+
+/// What it has come to.
+pub fn count(counter: &AtomicUsize) -> usize {
+    counter.load(Ordering::SeqCst)
+}
+
+/// Lets other tasks run until `condition` holds.
+pub async fn until(mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < SOON, "the condition did not come true");
+        rt::task::yield_now().await;
+    }
+}
