@@ -1,6 +1,6 @@
 //! What has to balance.
 
-use crate::machine::Machine;
+use crate::rest::Rest;
 use crate::watchdog::Slot;
 use rt::runtime::Handle;
 use std::fmt;
@@ -31,8 +31,8 @@ impl Stage {
         }
     }
 
-    pub(crate) fn rounds_end(&self, rounds: u64, machine: &Machine) {
-        *self.rest.lock().unwrap() = format!("after {rounds} rounds: {machine}");
+    pub(crate) fn rounds_end(&self, rounds: u64, rest: &Rest) {
+        *self.rest.lock().unwrap() = format!("after {rounds} rounds: {rest}");
     }
 }
 

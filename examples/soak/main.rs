@@ -16,13 +16,15 @@ mod children;
 mod churn;
 mod echo;
 mod foreign;
+#[path = "../support/machine.rs"]
 mod machine;
+mod rest;
 mod round;
 mod screen;
 mod watchdog;
 
 use books::Stage;
-use machine::Machine;
+use rest::Rest;
 use rt::runtime::Builder;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -105,7 +107,7 @@ fn soak(options: &Options) -> Result<String, String> {
     let end = Instant::now() + Duration::from_secs_f64(options.minutes * 60.0);
     let watchdog = watchdog::start(stage.clone(), screen::Screen::new(options.seed, end));
 
-    let mut machine = Machine::new();
+    let mut rest = Rest::new();
     let mut number = 0;
     while number == 0 || Instant::now() < end {
         let seed = options.seed.wrapping_add(number);
@@ -113,12 +115,12 @@ fn soak(options: &Options) -> Result<String, String> {
         // What would be less than half a round belongs to this one.
         let time = if left < ROUND + ROUND / 2 { left } else { ROUND };
         round::run(&runtime, &stage, seed, time).map_err(|error| format!("round {number} (seed {seed}): {error}"))?;
-        machine.settle(&stage).map_err(|error| format!("after round {number} (seed {seed}): {error}"))?;
+        rest.settle(&stage).map_err(|error| format!("after round {number} (seed {seed}): {error}"))?;
         number += 1;
-        stage.rounds_end(number, &machine);
+        stage.rounds_end(number, &rest);
     }
     watchdog.stop();
     drop(runtime);
     stage.books.check()?;
-    Ok(format!("{number} rounds, all clean: {}\n{}", stage.books, machine))
+    Ok(format!("{number} rounds, all clean: {}\n{rest}", stage.books))
 }

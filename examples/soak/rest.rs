@@ -1,60 +1,13 @@
-//! What the process takes from the machine, which must be the same after each round.
+//! Waiting until nothing is left of a round.
 
 use crate::books::Stage;
-use std::alloc::{GlobalAlloc, Layout, System};
+use crate::machine::{Now, now};
 use std::fmt;
-use std::fs;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The system's allocator, which counts what is alive: a resident size would tell of fragments and caches too.
-struct Counting;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-static ALIVE: AtomicI64 = AtomicI64::new(0);
-
-// SAFETY: all is passed on as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALIVE.fetch_add(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: the caller has promised what this asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        ALIVE.fetch_sub(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: the caller has promised what this asks for.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-/// What there is now.
-pub(crate) struct Now {
-    bytes: i64,
-    /// 0 where the system does not tell, as the next.
-    threads: usize,
-    descriptors: usize,
-}
-
-pub(crate) fn now() -> Now {
-    Now {
-        bytes: ALIVE.load(Ordering::Relaxed),
-        threads: fs::read_dir("/proc/self/task").map_or(0, Iterator::count),
-        descriptors: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
-    }
-}
-
-impl fmt::Display for Now {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kilobytes = self.bytes / 1024;
-        write!(f, "{kilobytes} KiB, {} threads, {} descriptors", self.threads, self.descriptors)
-    }
-}
-
 /// What was left after the first rounds, and after the last.
-pub(crate) struct Machine {
+pub(crate) struct Rest {
     base: Now,
     last: Now,
     rounds: usize,
@@ -67,9 +20,9 @@ const ROOM: i64 = 256 * 1024;
 /// For threads to notice that there is nothing to do, and to leave.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-impl Machine {
+impl Rest {
     pub(crate) fn new() -> Self {
-        Machine { base: now(), last: now(), rounds: 0 }
+        Rest { base: now(), last: now(), rounds: 0 }
     }
 
     /// Waits until nothing is left of a round.
@@ -115,7 +68,7 @@ impl Machine {
     }
 }
 
-impl fmt::Display for Machine {
+impl fmt::Display for Rest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} left (at first {})", self.last, self.base)
     }
