@@ -140,6 +140,7 @@ pub(crate) struct Shared {
     remote_schedules: CachePadded<AtomicU64>,
     /// Tasks that ended on a thread that is no worker.
     ended_outside: AtomicU64,
+    panicked: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -183,6 +184,7 @@ impl Shared {
             stamped_outside: CachePadded::new(AtomicU64::new(0)),
             remote_schedules: CachePadded::new(AtomicU64::new(0)),
             ended_outside: AtomicU64::new(0),
+            panicked: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         });
         let workers = taken.into_iter().map(|seat| Worker::new(shared.clone(), seat)).collect();
@@ -288,6 +290,8 @@ impl Shared {
         // A read-modify-write behind the push is what the look at the sleepers needs anyway.
         // Ordering: Release keeps it behind.
         self.remote_schedules.fetch_add(1, PlainOrdering::Release);
+        // It may be a worker of another runtime.
+        current::with_any(|worker| worker.map(Worker::has_scheduled_elsewhere));
         if let Some(worker) = self.sleep.notify_behind_rmw(|| !(current::take_answers() && self.is_taken_soon())) {
             self.unpark(worker);
         }
@@ -507,6 +511,11 @@ impl Shared {
         self.remote_schedules.load(PlainOrdering::Relaxed)
     }
 
+    /// How many tasks have panicked.
+    pub(crate) fn panicked(&self) -> u64 {
+        self.panicked.load(PlainOrdering::Relaxed)
+    }
+
     pub(crate) fn parked(&self) -> usize {
         self.sleep.muster().parked
     }
@@ -545,6 +554,8 @@ impl Schedule for Shared {
     }
 
     fn panicked(&self, task: &TaskRef) {
+        // Ordering: Relaxed; statistics.
+        self.panicked.fetch_add(1, PlainOrdering::Relaxed);
         if let Some(on_panic) = &self.config.on_panic {
             on_panic(task);
         }
