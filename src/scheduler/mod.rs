@@ -39,7 +39,7 @@ pub(crate) use crate::primitives::Patience;
 pub(crate) use counters::Counters;
 #[cfg(feature = "time")]
 pub(crate) use current::home;
-pub(crate) use current::{polled_id, set_answers};
+pub(crate) use current::{polled_id, set_answers, set_drives};
 pub use id::Id;
 pub use local::{LocalEnterGuard, LocalSet};
 pub(crate) use monitor::Tuning;
@@ -151,8 +151,9 @@ const SAMPLED_OUTSIDE: u64 = 64;
 /// A poll that goes on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Running {
-    pub(crate) worker: usize,
-    /// Since when, at least; `None` if it has just begun.
+    /// `None` if it is not a worker that polls, but whoever drives a local set.
+    pub(crate) worker: Option<usize>,
+    /// Since when, at least; `None` if it has just begun, or that is not known.
     pub(crate) since: Option<Tick>,
 }
 
@@ -414,7 +415,7 @@ impl Shared {
             .enumerate()
             .filter_map(|(worker, remote)| {
                 let beat = remote.pulse().beat()?;
-                Some((beat.task, Running { worker, since: remote.seen_since(beat.poll) }))
+                Some((beat.task, Running { worker: Some(worker), since: remote.seen_since(beat.poll) }))
             })
             .collect();
         self.registry.visit(|look, born| {
