@@ -1316,7 +1316,7 @@ fn the_metrics_print_as_a_table_with_a_line_for_each_worker() {
         for (worker, line) in lines[7..].iter().enumerate() {
             assert_eq!(line.len(), lines[6].len(), "the columns are aligned: {text}");
             assert_eq!(line.split_whitespace().next(), Some(worker.to_string().as_str()), "{text}");
-            assert_eq!(line.split_whitespace().count(), 13, "{text}");
+            assert_eq!(line.split_whitespace().count(), 14, "{text}");
         }
         assert!(format!("{:?}", runtime.metrics()).contains("RuntimeMetrics"));
     });

@@ -59,6 +59,7 @@ pub(crate) struct Pool {
     keep_alive: Duration,
     hooks: TaskHooks,
     on_panic: Option<OnPanic>,
+    panicked: AtomicU64,
     began: Instant,
     threads: OnceLock<Box<dyn Threads>>,
     quiet: Option<Quiet>,
@@ -135,6 +136,7 @@ impl Pool {
             keep_alive,
             hooks,
             on_panic,
+            panicked: AtomicU64::new(0),
             began: clock::now(),
             threads: OnceLock::new(),
             quiet: on_quiet.map(|call| Quiet { open: CachePadded::new(AtomicU64::new(0)), call }),
@@ -327,6 +329,22 @@ impl Pool {
     pub(crate) fn queue_depth(&self) -> usize {
         self.queue.len()
     }
+
+    /// How many closures were ever taken in.
+    pub(crate) fn spawned(&self) -> u64 {
+        self.registry.spawned()
+    }
+
+    /// How many of them the threads have done.
+    pub(crate) fn finished(&self) -> u64 {
+        self.crew.tally().1
+    }
+
+    /// How many of them have panicked.
+    pub(crate) fn panicked(&self) -> u64 {
+        // Ordering: Relaxed; statistics.
+        self.panicked.load(Ordering::Relaxed)
+    }
 }
 
 impl fmt::Debug for Pool {
@@ -347,6 +365,8 @@ impl Schedule for Pool {
     }
 
     fn panicked(&self, task: &TaskRef) {
+        // Ordering: Relaxed; statistics.
+        self.panicked.fetch_add(1, Ordering::Relaxed);
         if let Some(on_panic) = &self.on_panic {
             on_panic(task);
         }

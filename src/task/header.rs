@@ -141,6 +141,11 @@ impl Header {
         self.wait.store(wait::take(), Ordering::Relaxed);
     }
 
+    /// That of the task's type.
+    pub(super) fn run_function(&self) -> unsafe fn(NonNull<Header>) -> Ran {
+        self.vtable.run
+    }
+
     pub(super) fn id(&self) -> Id {
         // Ordering: Relaxed; set before the task was shared with anyone.
         Id::from_raw(self.id.load(Ordering::Relaxed))
@@ -183,8 +188,16 @@ impl TaskRef {
     /// Cancels the task: its future is dropped by the next run, on a worker. Nothing happens to a complete task.
     pub(crate) fn abort(&self) {
         self.header().state.cancel();
+        self.wake();
+    }
+
+    pub(super) fn wake(&self) {
         // SAFETY: this reference keeps the cell alive.
         unsafe { (self.header().vtable.wake_by_ref)(self.0) };
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.header().state
     }
 }
 
@@ -378,6 +391,7 @@ impl Listed {
         let polls = header.polls.load(Ordering::Relaxed);
         let polled = Tick::from_raw(header.polled.load(Ordering::Relaxed));
         Some(Look {
+            listed: self,
             id: header.id(),
             place: header.place.load(Ordering::Relaxed),
             meta: &header.meta,
@@ -414,6 +428,7 @@ impl fmt::Debug for Listed {
 /// A task, as whoever walks the registry sees it.
 #[derive(Debug)]
 pub(crate) struct Look<'a> {
+    listed: &'a Listed,
     pub(crate) id: Id,
     pub(crate) place: u64,
     pub(crate) meta: &'a Meta,
@@ -424,6 +439,12 @@ pub(crate) struct Look<'a> {
     pub(crate) polled: Option<Tick>,
     /// What that one waits for.
     pub(crate) wait: Wait,
+}
+
+impl Look<'_> {
+    pub(crate) fn task_ref(&self) -> TaskRef {
+        self.listed.task_ref()
+    }
 }
 
 /// A task that completes, on its way out of the registry. It is not retired yet, so the cell is there.
