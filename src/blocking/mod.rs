@@ -162,7 +162,7 @@ impl Pool {
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: whoever runs or drops a token of this pool has a counted reference to it: a thread of the pool, or
         // this function.
-        let (token, handle) = unsafe { crate::task::new(Once(Some(closure)), meta, this) };
+        let (token, handle) = unsafe { crate::task::new(Once(Some(closure)), meta.traced_blocking::<F>(), this) };
         if !self.registry.insert(Registry::shard_of_this_thread(SHARDS), &token) {
             token.cancel();
             return handle;
@@ -171,6 +171,7 @@ impl Pool {
             // Ordering: Relaxed; whoever looks does so after this thread, or has to be told in another way that there is a closure.
             quiet.open.fetch_add(1, Ordering::Relaxed);
         }
+        token.tell_spawned();
         self.hooks.spawned(&token);
         self.queue.push(token);
         let need = self.crew.submitted();

@@ -41,11 +41,13 @@ struct Extra {
     name: Option<Box<str>>,
     /// For how long it was polled, in nanoseconds, if that is wanted.
     busy: Option<AtomicU64>,
+    #[cfg(feature = "tracing")]
+    story: Option<super::traced::Story>,
 }
 
 impl Meta {
     pub(crate) fn new(name: Option<&str>, location: &'static Location<'static>) -> Self {
-        Meta { location, extra: name.map(|name| Box::new(Extra { name: Some(name.into()), busy: None })) }
+        Meta { location, extra: name.map(|name| Box::new(Extra { name: Some(name.into()), ..Extra::default() })) }
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
@@ -56,6 +58,19 @@ impl Meta {
     #[cold]
     pub(crate) fn with_busy(mut self) -> Self {
         self.extra.get_or_insert_default().busy = Some(AtomicU64::new(0));
+        self
+    }
+
+    /// What `tracing` is told of the task.
+    #[cfg(feature = "tracing")]
+    pub(super) fn story(&self) -> Option<&super::traced::Story> {
+        self.extra.as_ref()?.story.as_ref()
+    }
+
+    #[cfg(feature = "tracing")]
+    #[cold]
+    pub(super) fn with_story(mut self, story: super::traced::Story) -> Self {
+        self.extra.get_or_insert_default().story = Some(story);
         self
     }
 
@@ -141,6 +156,10 @@ impl Header {
         self.wait.store(wait::take(), Ordering::Relaxed);
     }
 
+    pub(super) fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
     pub(super) fn id(&self) -> Id {
         // Ordering: Relaxed; set before the task was shared with anyone.
         Id::from_raw(self.id.load(Ordering::Relaxed))
@@ -183,6 +202,11 @@ impl TaskRef {
     /// Cancels the task: its future is dropped by the next run, on a worker. Nothing happens to a complete task.
     pub(crate) fn abort(&self) {
         self.header().state.cancel();
+        self.wake();
+    }
+
+    /// Wakes the task, as one of its wakers.
+    pub(super) fn wake(&self) {
         // SAFETY: this reference keeps the cell alive.
         unsafe { (self.header().vtable.wake_by_ref)(self.0) };
     }
@@ -234,7 +258,7 @@ impl RunToken {
         self.header().place.load(Ordering::Relaxed)
     }
 
-    fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &Header {
         // SAFETY: the token exists, so the task is not complete, and the base reference keeps the cell alive.
         unsafe { self.0.as_ref() }
     }

@@ -36,6 +36,10 @@ mod scope;
 pub(crate) mod signal;
 mod state;
 mod task_local;
+mod teller;
+// What is told of tasks to `tracing`, or nothing.
+#[cfg_attr(not(feature = "tracing"), path = "untraced.rs")]
+mod traced;
 pub(crate) mod wait;
 mod whose;
 mod yield_now;

@@ -4,6 +4,7 @@ use super::Instant;
 use crate::driver::Timer;
 use crate::runtime::Handle;
 use crate::task::{budget, wait};
+use crate::trace::Resource;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
@@ -54,6 +55,7 @@ pin_project! {
         deadline: Instant,
         #[pin]
         timer: Timer,
+        resource: Resource,
     }
 }
 
@@ -62,13 +64,25 @@ impl Sleep {
     #[inline]
     pub(super) fn after(duration: Duration) -> Self {
         let (deadline, wait) = Instant::in_time(duration);
-        Sleep { deadline, timer: Handle::current_timer(deadline.time(), Some(wait)) }
+        Sleep::new(deadline, Handle::current_timer(deadline.time(), Some(wait)), Resource::sleep())
     }
 
     #[track_caller]
     #[inline]
     pub(super) fn until(deadline: Instant) -> Self {
-        Sleep { deadline, timer: Handle::current_timer(deadline.time(), None) }
+        Sleep::new(deadline, Handle::current_timer(deadline.time(), None), Resource::sleep())
+    }
+
+    /// The same for an interval that begins then.
+    #[track_caller]
+    pub(super) fn until_start(deadline: Instant) -> Self {
+        Sleep::new(deadline, Handle::current_timer(deadline.time(), None), Resource::interval())
+    }
+
+    #[inline]
+    fn new(deadline: Instant, timer: Timer, resource: Resource) -> Self {
+        resource.set_duration(|| deadline.duration_since(Instant::now()));
+        Sleep { deadline, timer, resource }
     }
 
     /// As `poll`, whether or not the task may make progress in this poll.
@@ -76,7 +90,7 @@ impl Sleep {
     #[inline]
     pub(super) fn poll_unasked(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        if this.timer.poll(this.deadline.time(), cx.waker()).is_pending() {
+        if !this.resource.poll(|| this.timer.poll(this.deadline.time(), cx.waker()).is_ready()) {
             wait::note_timer(this.deadline.time().0);
             return Poll::Pending;
         }
@@ -101,6 +115,7 @@ impl Sleep {
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.project();
         *this.deadline = deadline;
+        this.resource.set_duration(|| deadline.duration_since(Instant::now()));
         this.timer.reset(deadline.time());
     }
 }
