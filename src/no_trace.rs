@@ -1,5 +1,21 @@
 //! Stands in for `trace/` where the feature `tracing` is off: nothing is told, and it costs nothing.
 
+use std::task::{Context, Waker};
+
+pub(crate) struct BlockOn(Waker);
+
+impl BlockOn {
+    #[inline(always)]
+    pub(crate) fn new(waker: Waker, _bytes: usize) -> Self {
+        BlockOn(waker)
+    }
+
+    #[inline(always)]
+    pub(crate) fn poll<R>(&self, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        poll(&mut Context::from_waker(&self.0))
+    }
+}
+
 #[cfg(feature = "time")]
 #[derive(Debug)]
 pub(crate) struct Resource {}

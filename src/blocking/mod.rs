@@ -40,6 +40,7 @@ use crate::primitives::{CachePadded, Mutex, clock, spin_loop};
 use crate::task::{Ending, JoinHandle, Look, Meta, Registry, RunToken, Schedule, TaskHooks, TaskRef};
 use crew::{Called, Crew, Need};
 use growth::Growth;
+use std::any::type_name;
 use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
@@ -160,9 +161,10 @@ impl Pool {
     {
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
+        let meta = meta.traced_blocking(type_name::<F>(), size_of::<F>());
         // SAFETY: whoever runs or drops a token of this pool has a counted reference to it: a thread of the pool, or
         // this function.
-        let (token, handle) = unsafe { crate::task::new(Once(Some(closure)), meta.traced_blocking::<F>(), this) };
+        let (token, handle) = unsafe { crate::task::new(Once(Some(closure)), meta, this) };
         if !self.registry.insert(Registry::shard_of_this_thread(SHARDS), &token) {
             token.cancel();
             return handle;

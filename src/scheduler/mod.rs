@@ -208,7 +208,7 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let meta = self.prepare(meta).traced_task::<F>();
+        let meta = self.prepare(meta).traced_task(size_of::<F>());
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: tasks are in the registry until they are retired, and workers do not end before it is empty; each of
@@ -228,7 +228,7 @@ impl Shared {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let meta = self.prepare(meta).traced_local::<F>();
+        let meta = self.prepare(meta).traced_local(size_of::<F>());
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: as in `spawn`. Run tokens are run and dropped by workers, and by `take_in` below; all of that is this thread.

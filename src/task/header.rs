@@ -94,7 +94,7 @@ impl Meta {
 pub(super) struct Header {
     pub(super) state: State,
     vtable: &'static VTable,
-    meta: Meta,
+    pub(super) meta: Meta,
     /// Set once by the registry, before anyone but the spawner sees the task.
     id: AtomicU64,
     /// Where in the registry the task is; see [`registry`](super::registry). Set with the id. Once the task is on its shard's return list,
@@ -154,10 +154,6 @@ impl Header {
         self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         self.polled.store(Tick::now().as_raw(), Ordering::Relaxed);
         self.wait.store(wait::take(), Ordering::Relaxed);
-    }
-
-    pub(super) fn meta(&self) -> &Meta {
-        &self.meta
     }
 
     pub(super) fn id(&self) -> Id {

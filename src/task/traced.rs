@@ -12,9 +12,7 @@
 use super::Id;
 use super::header::{Header, Meta, RunToken, TaskRef};
 use super::teller::Teller;
-use crate::primitives::Mutex;
-use crate::trace::{self, Kind, Span, Waking};
-use std::any::type_name;
+use crate::trace::{self, Kind, Open, Span, Waking};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -24,29 +22,17 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 pub(super) struct Story {
     kind: Kind,
     bytes: usize,
-    /// From the spawn to the end of the task. Not locked while a subscriber is called.
-    span: Mutex<Option<Span>>,
+    /// From the spawn to the end of the task.
+    span: Open,
 }
 
 impl Story {
-    fn new(kind: Kind, bytes: usize) -> Self {
-        Story { kind, bytes, span: Mutex::new(None) }
-    }
-
     fn begin(&self, meta: &Meta, id: Id) {
-        let span = trace::open_task(self.kind, self.bytes, meta.name(), id.as_u64(), meta.location);
-        *self.span.lock() = span;
+        self.span.set(trace::open_task(self.kind, self.bytes, meta.name(), Some(id.as_u64()), meta.location));
     }
 
     fn span(&self) -> Option<Span> {
-        self.span.lock().clone()
-    }
-
-    fn end(&self) {
-        let span = self.span.lock().take();
-        if let Some(span) = span {
-            span.close();
-        }
+        self.span.get()
     }
 }
 
@@ -57,27 +43,27 @@ impl fmt::Debug for Story {
 }
 
 impl Meta {
-    /// It is the meta of a task with this future.
+    /// It is that of a task whose future has so many bytes.
     #[inline]
-    pub(crate) fn traced_task<F>(self) -> Self {
-        self.traced(Kind::Task, size_of::<F>())
+    pub(crate) fn traced_task(self, bytes: usize) -> Self {
+        self.traced(Kind::Task, bytes)
     }
 
     /// The same, of one that stays on its thread.
     #[inline]
-    pub(crate) fn traced_local<F>(self) -> Self {
-        self.traced(Kind::Local, size_of::<F>())
+    pub(crate) fn traced_local(self, bytes: usize) -> Self {
+        self.traced(Kind::Local, bytes)
     }
 
-    /// It is the meta of a closure of this type.
+    /// It is that of a closure, with the name of its type.
     #[inline]
-    pub(crate) fn traced_blocking<F>(self) -> Self {
-        self.traced(Kind::Blocking(type_name::<F>()), size_of::<F>())
+    pub(crate) fn traced_blocking(self, function: &'static str, bytes: usize) -> Self {
+        self.traced(Kind::Blocking(function), bytes)
     }
 
     #[inline]
     fn traced(self, kind: Kind, bytes: usize) -> Self {
-        if trace::is_wanted(kind) { self.with_story(Story::new(kind, bytes)) } else { self }
+        if trace::is_wanted(kind) { self.with_story(Story { kind, bytes, span: Open::new(None) }) } else { self }
     }
 
     #[inline]
@@ -91,8 +77,8 @@ impl RunToken {
     #[inline]
     pub(crate) fn tell_spawned(&self) {
         let header = self.header();
-        if let Some(story) = header.meta().story() {
-            story.begin(header.meta(), header.id());
+        if let Some(story) = header.meta.story() {
+            story.begin(&header.meta, header.id());
         }
     }
 }
@@ -108,14 +94,14 @@ impl Teller for Traced {
     }
 
     fn inside<R>(header: &Header, code: impl FnOnce() -> R) -> R {
-        let span = header.meta().story().and_then(Story::span);
+        let span = header.meta.story().and_then(Story::span);
         let _inside = span.as_ref().and_then(Span::enter);
         code()
     }
 
     fn ended(header: &Header) {
-        if let Some(story) = header.meta().story() {
-            story.end();
+        if let Some(story) = header.meta.story() {
+            story.span.close();
         }
     }
 }

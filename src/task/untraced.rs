@@ -6,17 +6,17 @@ pub(super) use super::teller::Untold as Traced;
 
 impl Meta {
     #[inline(always)]
-    pub(crate) fn traced_task<F>(self) -> Self {
+    pub(crate) fn traced_task(self, _bytes: usize) -> Self {
         self
     }
 
     #[inline(always)]
-    pub(crate) fn traced_local<F>(self) -> Self {
+    pub(crate) fn traced_local(self, _bytes: usize) -> Self {
         self
     }
 
     #[inline(always)]
-    pub(crate) fn traced_blocking<F>(self) -> Self {
+    pub(crate) fn traced_blocking(self, _function: &'static str, _bytes: usize) -> Self {
         self
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | this | [`Span`]: telling one subscriber of one thing, without harm to the runtime |
 //! | `task` | the words for tasks and their wakers |
+//! | `block_on` | the future in `block_on`, which is told of in the same words |
 //! | `resource` | those for what tasks wait for |
 //!
 //! Only with the feature `tracing`. The words are those of tokio's own instrumentation: names of spans, targets and names of fields are what
@@ -20,13 +21,17 @@
 //! runtime goes on as if it had returned. What a subscriber does itself, while it is told something, is not told to it: one that wakes a task when
 //! it hears of a wake would go on so for ever, and one that has its own lock would wait for itself. Only ends are told always.
 
+mod block_on;
+#[cfg(feature = "time")]
 mod resource;
 mod task;
 
+pub(crate) use block_on::BlockOn;
 #[cfg(feature = "time")]
 pub(crate) use resource::Resource;
 pub(crate) use task::{Kind, Waking, is_wanted, open_task, tell_waking};
 
+use crate::primitives::Mutex;
 use crate::primitives::contain::contain;
 use std::array;
 use std::cell::Cell;
@@ -44,6 +49,30 @@ use tracing_core::{Callsite, Event, Metadata};
 pub(crate) struct Span {
     id: Id,
     dispatch: Dispatch,
+}
+
+/// A span, until it is closed. Not locked while a subscriber is called.
+pub(crate) struct Open(Mutex<Option<Span>>);
+
+impl Open {
+    pub(crate) fn new(span: Option<Span>) -> Self {
+        Open(Mutex::new(span))
+    }
+
+    pub(crate) fn set(&self, span: Option<Span>) {
+        *self.0.lock() = span;
+    }
+
+    pub(crate) fn get(&self) -> Option<Span> {
+        self.0.lock().clone()
+    }
+
+    pub(crate) fn close(&self) {
+        let span = self.0.lock().take();
+        if let Some(span) = span {
+            span.close();
+        }
+    }
 }
 
 /// The span is entered until this is dropped.

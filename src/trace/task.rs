@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Task,
     /// Stays on its thread.
     Local,
+    /// Not a task, but the future in `block_on`.
+    BlockOn,
     /// A closure, of this type.
     Blocking(&'static str),
 }
@@ -26,7 +28,7 @@ pub(crate) enum Kind {
 impl Kind {
     fn site(self) -> &'static DefaultCallsite {
         match self {
-            Kind::Task | Kind::Local => &TASK,
+            Kind::Task | Kind::Local | Kind::BlockOn => &TASK,
             Kind::Blocking(_) => &BLOCKING,
         }
     }
@@ -35,13 +37,14 @@ impl Kind {
         match self {
             Kind::Task => "task",
             Kind::Local => "local",
+            Kind::BlockOn => "block_on",
             Kind::Blocking(_) => "blocking",
         }
     }
 
     fn function(self) -> Option<&'static str> {
         match self {
-            Kind::Task | Kind::Local => None,
+            Kind::Task | Kind::Local | Kind::BlockOn => None,
             Kind::Blocking(function) => Some(function),
         }
     }
@@ -58,7 +61,7 @@ pub(crate) fn open_task(
     kind: Kind,
     bytes: usize,
     name: Option<&str>,
-    id: u64,
+    id: Option<u64>,
     location: &Location<'_>,
 ) -> Option<Span> {
     let (kind_name, function) = (display(kind.name()), kind.function().map(display));
@@ -71,7 +74,7 @@ pub(crate) fn open_task(
         &[
             Some(&kind_name),
             Some(&name),
-            Some(&id),
+            id.as_ref().map(|id| id as &dyn Value),
             Some(&bytes),
             Some(&location.file()),
             Some(&location.line()),

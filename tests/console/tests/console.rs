@@ -286,6 +286,29 @@ fn a_task_of_a_local_set_is_seen_as_such() {
 }
 
 #[test]
+fn the_future_in_block_on_is_seen_where_it_waits() {
+    for (_, runtime) in runtimes() {
+        let (notify, line) = (Arc::new(Notify::new()), line!() + 3);
+        let waiting = notify.clone();
+        let thread = thread::spawn(move || {
+            runtime.block_on(waiting.notified());
+            runtime
+        });
+        let find = move |seen: &Seen| {
+            let mut tasks = seen.tasks.iter().filter(|(_, (task, stats))| {
+                let is_here = task.location.as_ref().is_some_and(|place| place.line == Some(line));
+                is_here && stats.dropped_at.is_none() && stats.waker_clones == stats.waker_drops + 1
+            });
+            tasks.next().map(|(_, (task, _))| task.fields.iter().map(text).collect::<HashMap<_, _>>())
+        };
+        let fields = watch(find);
+        assert_eq!(fields["kind"], "block_on");
+        notify.notify_one();
+        thread.join().expect("the thread in `block_on`");
+    }
+}
+
+#[test]
 fn timers_are_seen_with_the_tasks_that_wait_for_them() {
     for (flavor, runtime) in runtimes() {
         let names: [&'static str; 3] =

@@ -13,7 +13,7 @@ use std::mem::forget;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
-use support::{DropCounter, SOON, count, counter, current, eventually, multi, within};
+use support::{DropCounter, SOON, count, counter, current, eventually, multi, panic_message, within};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -79,8 +79,21 @@ impl Ear {
     /// What was told of the task with this id of the runtime's.
     fn story(&self, task: task::Id) -> Vec<Told> {
         let spans = self.0.spans.lock().unwrap();
-        let is_its = |told: &&Vec<Told>| matches!(&told[0], Told::New("runtime.spawn", fields) if fields["task.id"] == task.to_string());
+        let task = task.to_string();
+        let is_its = |told: &&Vec<Told>| match &told[0] {
+            Told::New("runtime.spawn", fields) => fields.get("task.id") == Some(&task),
+            _ => false,
+        };
         spans.values().find(is_its).cloned().unwrap_or_default()
+    }
+
+    /// What was told of tasks, or what is like one, of that kind.
+    fn of_kind(&self, kind: &str) -> Vec<Vec<Told>> {
+        let is_of_it = |told: &Vec<Told>| match &told[0] {
+            Told::New("runtime.spawn", fields) => fields["kind"] == kind,
+            _ => false,
+        };
+        self.stories().into_iter().filter(is_of_it).collect()
     }
 
     fn stories(&self) -> Vec<Vec<Told>> {
@@ -214,6 +227,53 @@ fn a_subscriber_is_told_of_a_task_from_its_spawn_to_its_end() {
 }
 
 #[test]
+fn the_future_in_block_on_is_told_of_as_a_task_without_an_id() {
+    on_each_runtime(Ear::default, |runtime, ear| {
+        let before = ear.of_kind("block_on").len();
+        let line = line!() + 1;
+        runtime.block_on(yield_now());
+        let mut told = ear.of_kind("block_on");
+        assert_eq!(told.len(), before + 1);
+        let place = |told: &Vec<Told>| match &told[0] {
+            Told::New(_, fields) => {
+                (fields["loc.file"].clone(), fields["loc.line"].clone(), fields.get("task.id").cloned())
+            }
+            _ => unreachable!("it begins so"),
+        };
+        let here = (file!().to_owned(), line.to_string(), None);
+        told.retain(|told| place(told) == here);
+        let polls = [Told::Enter, waker("wake_by_ref"), Told::Exit, Told::Enter, Told::Exit, Told::Close];
+        // One for each runtime that this ear has heard.
+        assert!(told.iter().all(|told| told[1..] == polls), "{told:?}");
+        assert!(!told.is_empty());
+    });
+    within(SOON, || {
+        for runtime in [current(), multi(1)] {
+            let ear = Ear::default();
+            let late = with_default(ear.clone(), || {
+                let late = runtime.block_on(async {
+                    sleep(Duration::from_millis(1)).await;
+                    poll_fn(|context| Poll::Ready(context.waker().clone())).await
+                });
+                assert!(panic_message(|| runtime.block_on(async { panic!("as told") })).contains("as told"));
+                late
+            });
+            let told = ear.of_kind("block_on");
+            for told in &told {
+                assert_eq!(told.last(), Some(&Told::Close));
+            }
+            let number = |operation| told.iter().flatten().filter(|told| **told == waker(operation)).count();
+            assert_eq!(number("clone"), number("drop") + number("wake") + 1);
+            // The one that is left wakes nobody, and tells nothing.
+            late.wake_by_ref();
+            late.clone().wake();
+            drop(late);
+            assert_eq!(ear.of_kind("block_on").iter().flatten().count(), told.iter().flatten().count());
+        }
+    });
+}
+
+#[test]
 fn each_operation_on_a_waker_is_told_until_the_task_has_ended() {
     on_each_runtime(Ear::default, |runtime, ear| {
         let slot: Arc<Mutex<Option<Waker>>> = Arc::default();
@@ -222,7 +282,7 @@ fn each_operation_on_a_waker_is_told_until_the_task_has_ended() {
         let task = runtime.spawn(poll_fn(move |context| {
             polls += 1;
             *own.lock().unwrap() = Some(context.waker().clone());
-            if polls < 3 { Poll::Pending } else { Poll::Ready(()) }
+            if polls < 4 { Poll::Pending } else { Poll::Ready(()) }
         }));
         let id = task.id();
         let exits = |told: &[Told]| told.iter().filter(|told| **told == Told::Exit).count();
@@ -240,26 +300,18 @@ fn each_operation_on_a_waker_is_told_until_the_task_has_ended() {
         let second = slot.lock().unwrap().take().unwrap();
         second.wake_by_ref();
         drop(second);
+        poll_so_often(3);
+        let third = slot.lock().unwrap().take().unwrap();
+        third.wake();
         runtime.block_on(task).unwrap();
         let told = ear.story(id);
-        // The drop beside the third poll may come before, after or in it.
-        let wakers: Vec<_> = told.iter().filter(|told| matches!(told, Told::Waker(_))).cloned().collect();
-        assert_eq!(
-            wakers[..7],
-            [
-                waker("clone"),
-                waker("clone"),
-                waker("drop"),
-                waker("wake"),
-                waker("clone"),
-                waker("wake_by_ref"),
-                wakers[6].clone()
-            ][..]
-        );
-        let mut last = wakers[6..].to_vec();
-        last.sort_by_key(|told| format!("{told:?}"));
-        assert_eq!(last, [waker("clone"), waker("drop")]);
-        assert_eq!(exits(&told), 3);
+        let mut wakers: Vec<_> = told.iter().filter(|told| matches!(told, Told::Waker(_))).cloned().collect();
+        // The second waker was dropped beside the third poll.
+        wakers[6..8].sort_by_key(|told| format!("{told:?}"));
+        let polls: [&[&str]; 4] =
+            [&["clone"], &["clone", "drop", "wake", "clone"], &["wake_by_ref", "clone", "drop"], &["wake", "clone"]];
+        assert_eq!(wakers, polls.concat().into_iter().map(waker).collect::<Vec<_>>());
+        assert_eq!(exits(&told), 4);
         assert_eq!(told.last(), Some(&Told::Close));
         // One that outlives its task tells nothing, and does no harm.
         let late = slot.lock().unwrap().take().unwrap();
@@ -520,10 +572,10 @@ fn a_task_that_is_refused_is_not_told_of() {
         let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let handle = runtime.handle().clone();
         runtime.shutdown_background();
-        with_default(ear.clone(), || {
-            assert!(current().block_on(handle.spawn(async {})).unwrap_err().is_cancelled());
-            assert!(current().block_on(handle.spawn_blocking(|| ())).unwrap_err().is_cancelled());
-        });
+        let tasks = with_default(ear.clone(), || [handle.spawn(async {}), handle.spawn_blocking(|| ())]);
+        for task in tasks {
+            assert!(current().block_on(task).unwrap_err().is_cancelled());
+        }
         assert!(ear.stories().is_empty(), "{:?}", ear.stories());
     });
 }
