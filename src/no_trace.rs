@@ -1,6 +1,8 @@
 //! Stands in for `trace/` where the feature `tracing` is off: nothing is told, and it costs nothing.
 
 use std::task::{Context, Waker};
+#[cfg(feature = "time")]
+use std::time::Duration;
 
 pub(crate) struct BlockOn(Waker);
 
@@ -33,10 +35,11 @@ impl Resource {
     }
 
     #[inline(always)]
-    pub(crate) fn set_duration(&self, _left: impl FnOnce() -> std::time::Duration) {}
+    pub(crate) fn pending(&mut self, _left: impl FnOnce() -> Duration) {}
 
     #[inline(always)]
-    pub(crate) fn poll(&self, poll: impl FnOnce() -> bool) -> bool {
-        poll()
-    }
+    pub(crate) fn ready(&self) {}
+
+    #[inline(always)]
+    pub(crate) fn reset(&self, _left: impl FnOnce() -> Duration) {}
 }

@@ -32,8 +32,7 @@ use super::error::Reason;
 use super::header::{Ending, Header, Meta, Ran, RunToken, TaskRef, VTable};
 use super::join_slot::JoinSlot;
 use super::state::{Pending, Start, Wake as Woken};
-use super::teller::{Teller, Untold};
-use super::traced::Traced;
+use super::traced::Story;
 use super::whose::Whose;
 use super::{JoinError, Schedule, reuse, wait};
 use crate::primitives::cell::UnsafeCell;
@@ -87,7 +86,18 @@ where
     F::Output: 'static,
     S: Schedule,
 {
-    let vtable = if meta.is_traced() { vtable::<F, S, Traced>() } else { vtable::<F, S, Untold>() };
+    let vtable = &VTable {
+        run: run::<F, S>,
+        cancel: cancel::<F, S>,
+        wake_by_ref: wake_by_ref::<F, S>,
+        poll_join: poll_join::<F, S>,
+        watch: watch::<F, S>,
+        release_join: release_join::<F, S>,
+        drop_output: drop_output::<F, S>,
+        increment: increment::<F, S>,
+        decrement: decrement::<F, S>,
+        free: free::<F, S>,
+    };
     let cell = reuse::allocate::<Task<F, S>>();
     let header = Header::new(vtable, meta);
     // In one expression, which the compiler builds in its place: a task that is put together first and then moved would move a large
@@ -102,28 +112,6 @@ where
         });
     }
     cell.cast()
-}
-
-#[inline(always)]
-fn vtable<F, S, T>() -> &'static VTable
-where
-    F: Future + 'static,
-    F::Output: 'static,
-    S: Schedule,
-    T: Teller,
-{
-    &VTable {
-        run: run::<F, S, T>,
-        cancel: cancel::<F, S, T>,
-        wake_by_ref: wake_by_ref::<F, S>,
-        poll_join: poll_join::<F, S>,
-        watch: watch::<F, S>,
-        release_join: release_join::<F, S>,
-        drop_output: drop_output::<F, S>,
-        increment: increment::<F, S>,
-        decrement: decrement::<F, S>,
-        free: free::<F, S>,
-    }
 }
 
 impl<F, S> Task<F, S>
@@ -271,12 +259,11 @@ where
 ///
 /// `header` is of a live cell of these types, and the caller holds its run token, which it gives up unless the result
 /// is `Again`.
-unsafe fn run<F, S, T>(header: NonNull<Header>) -> Ran
+unsafe fn run<F, S>(header: NonNull<Header>) -> Ran
 where
     F: Future + 'static,
     F::Output: 'static,
     S: Schedule,
-    T: Teller,
 {
     // SAFETY: the run token keeps the cell alive until it is given up, and nothing below uses it after that.
     let task = unsafe { Task::<F, S>::of(header) };
@@ -284,7 +271,7 @@ where
         Start::Poll(seen) => seen,
         Start::Cancel => {
             // SAFETY: the caller's promises are the callee's.
-            unsafe { cancel::<F, S, T>(header) };
+            unsafe { cancel::<F, S>(header) };
             return Ran::Done;
         }
     };
@@ -292,20 +279,20 @@ where
     // SAFETY: the pointer came from `Arc::into_raw` of this type; the base reference keeps the count above zero.
     let borrowed = unsafe { Arc::from_raw(header.as_ptr().cast_const().cast::<Task<F, S>>()) };
     let waker = ManuallyDrop::new(Waker::from(borrowed));
+    let story = Story::of(&task.header);
     // SAFETY: it is used while this function has it, and never dropped, as the one before.
-    let waker = unsafe { T::waker(header, waker) };
+    let waker = unsafe { story.waker(header, waker) };
     let mut cx = Context::from_waker(&waker);
     let mut output = None;
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        T::inside(&task.header, || {
+        let _told = story.enter();
+        // SAFETY: the token is the caller's.
+        if let Poll::Ready(ready) = unsafe { task.poll(&mut cx) } {
+            output = Some(ready);
+            // A panic of this drop does not cost the joiner the output that is already there.
             // SAFETY: the token is the caller's.
-            if let Poll::Ready(ready) = unsafe { task.poll(&mut cx) } {
-                output = Some(ready);
-                // A panic of this drop does not cost the joiner the output that is already there.
-                // SAFETY: the token is the caller's.
-                unsafe { task.drop_stage() };
-            }
-        });
+            unsafe { task.drop_stage() };
+        }
     }));
     let output = match (output, polled) {
         (Some(output), polled) => {
@@ -320,15 +307,18 @@ where
             };
         }
         (None, Err(payload)) => {
-            // SAFETY: the token is the caller's.
-            contain(|| T::inside(&task.header, || unsafe { task.drop_stage() }));
+            contain(|| {
+                let _told = story.enter();
+                // SAFETY: the token is the caller's.
+                unsafe { task.drop_stage() };
+            });
             // SAFETY: the task is in its registry, so the cell and the scheduler are live.
             unsafe { report_panic::<F, S>(header) };
             Err(Reason::panic(payload))
         }
     };
     wait::forget();
-    T::ended(&task.header);
+    story.end();
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, output) };
     Ran::Done
@@ -359,21 +349,25 @@ where
 /// # Safety
 ///
 /// As for [`run`]; the token is always given up.
-unsafe fn cancel<F, S, T>(header: NonNull<Header>)
+unsafe fn cancel<F, S>(header: NonNull<Header>)
 where
     F: Future + 'static,
     F::Output: 'static,
     S: Schedule,
-    T: Teller,
 {
     // SAFETY: the run token keeps the cell alive until it is given up.
     let task = unsafe { Task::<F, S>::of(header) };
-    // SAFETY: the token is the caller's.
-    let reason = match catch_unwind(AssertUnwindSafe(|| T::inside(&task.header, || unsafe { task.drop_as_own() }))) {
+    let story = Story::of(&task.header);
+    let dropped = catch_unwind(AssertUnwindSafe(|| {
+        let _told = story.enter();
+        // SAFETY: the token is the caller's.
+        unsafe { task.drop_as_own() };
+    }));
+    let reason = match dropped {
         Ok(()) => Reason::Cancelled,
         Err(payload) => Reason::panic(payload),
     };
-    T::ended(&task.header);
+    story.end();
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, Err(reason)) };
 }

@@ -17,6 +17,8 @@
 //! ends with `Pending` one more.
 
 use super::state::{HandleDropped, Progress, Retired, State};
+#[cfg(feature = "tracing")]
+use super::traced::Told;
 use super::wait::{self, Wait};
 use super::{Id, JoinError};
 use crate::primitives::clock::Tick;
@@ -42,7 +44,7 @@ struct Extra {
     /// For how long it was polled, in nanoseconds, if that is wanted.
     busy: Option<AtomicU64>,
     #[cfg(feature = "tracing")]
-    story: Option<super::traced::Story>,
+    told: Option<Told>,
 }
 
 impl Meta {
@@ -63,14 +65,15 @@ impl Meta {
 
     /// What `tracing` is told of the task.
     #[cfg(feature = "tracing")]
-    pub(super) fn story(&self) -> Option<&super::traced::Story> {
-        self.extra.as_ref()?.story.as_ref()
+    #[inline]
+    pub(super) fn told(&self) -> Option<&Told> {
+        self.extra.as_ref()?.told.as_ref()
     }
 
     #[cfg(feature = "tracing")]
     #[cold]
-    pub(super) fn with_story(mut self, story: super::traced::Story) -> Self {
-        self.extra.get_or_insert_default().story = Some(story);
+    pub(super) fn with_told(mut self, told: Told) -> Self {
+        self.extra.get_or_insert_default().told = Some(told);
         self
     }
 

@@ -36,7 +36,6 @@ mod scope;
 pub(crate) mod signal;
 mod state;
 mod task_local;
-mod teller;
 // What is told of tasks to `tracing`, or nothing.
 #[cfg_attr(not(feature = "tracing"), path = "untraced.rs")]
 mod traced;

@@ -1,7 +1,7 @@
 //! Tasks that a subscriber of `tracing` follows. What it is told, and what it may do, is in [`trace`](crate::trace).
 //!
-//! A task that nobody wants to hear of when it is spawned is not followed: its polls and wakers are the plain ones. One that is has a [`Story`], and
-//! wakers with a vtable of their own, which tell what is done with them.
+//! A task that nobody wants to hear of when it is spawned is not followed, and has a null in its header that says so. One that is has its span behind
+//! that pointer, and wakers with a vtable of their own, which tell what is done with them.
 //!
 //! | what | when |
 //! |---|---|
@@ -9,36 +9,24 @@
 //! | entered | around each poll, and where the future is dropped without one |
 //! | closed | the future is gone, and whoever joins the task does not know yet |
 
-use super::Id;
 use super::header::{Header, Meta, RunToken, TaskRef};
-use super::teller::Teller;
-use crate::trace::{self, Kind, Open, Span, Waking};
+use crate::trace::{self, Kind, Open, Waking};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-/// What is told of one task.
-pub(super) struct Story {
+/// What is told of one task that is followed.
+pub(super) struct Told {
     kind: Kind,
     bytes: usize,
     /// From the spawn to the end of the task.
     span: Open,
 }
 
-impl Story {
-    fn begin(&self, meta: &Meta, id: Id) {
-        self.span.set(trace::open_task(self.kind, self.bytes, meta.name(), Some(id.as_u64()), meta.location));
-    }
-
-    fn span(&self) -> Option<Span> {
-        self.span.get()
-    }
-}
-
-impl fmt::Debug for Story {
+impl fmt::Debug for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Story").field("kind", &self.kind).field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("Told").field("kind", &self.kind).field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
 
@@ -63,12 +51,7 @@ impl Meta {
 
     #[inline]
     fn traced(self, kind: Kind, bytes: usize) -> Self {
-        if trace::is_wanted(kind) { self.with_story(Story { kind, bytes, span: Open::new(None) }) } else { self }
-    }
-
-    #[inline]
-    pub(super) fn is_traced(&self) -> bool {
-        self.story().is_some()
+        if trace::is_wanted(kind) { self.with_told(Told { kind, bytes, span: Open::new(None) }) } else { self }
     }
 }
 
@@ -77,31 +60,70 @@ impl RunToken {
     #[inline]
     pub(crate) fn tell_spawned(&self) {
         let header = self.header();
-        if let Some(story) = header.meta.story() {
-            story.begin(&header.meta, header.id());
+        if let Some(told) = header.meta.told() {
+            told.begin(header);
         }
     }
 }
 
-/// `tracing` is told.
-pub(super) struct Traced;
+impl Told {
+    #[cold]
+    fn begin(&self, header: &Header) {
+        let (meta, id) = (&header.meta, header.id().as_u64());
+        self.span.set(trace::open_task(self.kind, self.bytes, meta.name(), Some(id), meta.location));
+    }
+}
 
-impl Teller for Traced {
-    unsafe fn waker(header: NonNull<Header>, _plain: ManuallyDrop<Waker>) -> ManuallyDrop<Waker> {
+/// What is told while a task runs and when it ends: nothing, if it is not followed.
+#[derive(Clone, Copy)]
+pub(super) struct Story<'a>(Option<&'a Told>);
+
+impl<'a> Story<'a> {
+    #[inline(always)]
+    pub(super) fn of(header: &'a Header) -> Self {
+        Story(header.meta.told())
+    }
+
+    /// The waker for a poll, given the task's plain one. It stands for a reference that the poll does not own.
+    ///
+    /// # Safety
+    ///
+    /// `header` is of a live cell, was made of a pointer to the whole of it, and outlives the use of what is returned, which is
+    /// never dropped.
+    #[inline(always)]
+    pub(super) unsafe fn waker(self, header: NonNull<Header>, plain: ManuallyDrop<Waker>) -> ManuallyDrop<Waker> {
+        if self.0.is_none() {
+            return plain;
+        }
         // SAFETY: the functions of the vtable are safe to call from any thread, because a `TaskRef` is `Send` and `Sync`, as long as there is a
         // reference behind each waker; the caller sees to this one's.
         ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(header.as_ptr().cast_const().cast(), &WAKER)) })
     }
 
-    fn inside<R>(header: &Header, code: impl FnOnce() -> R) -> R {
-        let span = header.meta.story().and_then(Story::span);
-        let _inside = span.as_ref().and_then(Span::enter);
-        code()
+    /// The task's own code runs until what is returned is dropped.
+    #[inline(always)]
+    pub(super) fn enter(self) -> Inside<'a> {
+        Inside(self.0.filter(|told| told.span.enter()))
     }
 
-    fn ended(header: &Header) {
-        if let Some(story) = header.meta.story() {
-            story.span.close();
+    /// The future has been dropped, and whoever joins the task does not know yet. By the holder of the run token.
+    #[inline(always)]
+    pub(super) fn end(self) {
+        if let Some(told) = self.0 {
+            told.span.close();
+        }
+    }
+}
+
+/// See [`Story::enter`]. A reference and not a span, so that a task that is not followed pays for little: until this is dropped, nobody else closes the
+/// span, because the run token is this thread's.
+pub(super) struct Inside<'a>(Option<&'a Told>);
+
+impl Drop for Inside<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(told) = self.0 {
+            told.span.exit();
         }
     }
 }
@@ -113,7 +135,7 @@ static WAKER: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dro
 ///
 /// # Safety
 ///
-/// `data` is of a waker made by [`Traced::waker`] or [`clone`], and if it is given up, so is what is returned.
+/// `data` is of a waker made by [`Story::waker`] or [`clone`], and if it is given up, so is what is returned.
 unsafe fn reference(data: *const ()) -> ManuallyDrop<TaskRef> {
     // SAFETY: it was the pointer of a header, which is never null.
     let header = unsafe { NonNull::new_unchecked(data.cast_mut().cast::<Header>()) };
@@ -123,7 +145,7 @@ unsafe fn reference(data: *const ()) -> ManuallyDrop<TaskRef> {
 
 fn tell(task: &TaskRef, waking: Waking) {
     // Nothing, once the task has ended.
-    if let Some(span) = task.meta().story().and_then(Story::span) {
+    if let Some(span) = task.meta().told().and_then(|told| told.span.get()) {
         trace::tell_waking(span, waking);
     }
 }

@@ -64,25 +64,19 @@ impl Sleep {
     #[inline]
     pub(super) fn after(duration: Duration) -> Self {
         let (deadline, wait) = Instant::in_time(duration);
-        Sleep::new(deadline, Handle::current_timer(deadline.time(), Some(wait)), Resource::sleep())
+        Sleep { deadline, timer: Handle::current_timer(deadline.time(), Some(wait)), resource: Resource::sleep() }
     }
 
     #[track_caller]
     #[inline]
     pub(super) fn until(deadline: Instant) -> Self {
-        Sleep::new(deadline, Handle::current_timer(deadline.time(), None), Resource::sleep())
+        Sleep { deadline, timer: Handle::current_timer(deadline.time(), None), resource: Resource::sleep() }
     }
 
     /// The same for an interval that begins then.
     #[track_caller]
     pub(super) fn until_start(deadline: Instant) -> Self {
-        Sleep::new(deadline, Handle::current_timer(deadline.time(), None), Resource::interval())
-    }
-
-    #[inline]
-    fn new(deadline: Instant, timer: Timer, resource: Resource) -> Self {
-        resource.set_duration(|| deadline.duration_since(Instant::now()));
-        Sleep { deadline, timer, resource }
+        Sleep { deadline, timer: Handle::current_timer(deadline.time(), None), resource: Resource::interval() }
     }
 
     /// As `poll`, whether or not the task may make progress in this poll.
@@ -90,10 +84,12 @@ impl Sleep {
     #[inline]
     pub(super) fn poll_unasked(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        if !this.resource.poll(|| this.timer.poll(this.deadline.time(), cx.waker()).is_ready()) {
+        if this.timer.poll(this.deadline.time(), cx.waker()).is_pending() {
+            this.resource.pending(|| this.deadline.duration_since(Instant::now()));
             wait::note_timer(this.deadline.time().0);
             return Poll::Pending;
         }
+        this.resource.ready();
         budget::draw();
         Poll::Ready(())
     }
@@ -115,7 +111,7 @@ impl Sleep {
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.project();
         *this.deadline = deadline;
-        this.resource.set_duration(|| deadline.duration_since(Instant::now()));
+        this.resource.reset(|| deadline.duration_since(Instant::now()));
         this.timer.reset(deadline.time());
     }
 }

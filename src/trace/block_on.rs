@@ -37,9 +37,17 @@ impl BlockOn {
         let Some(around) = &self.told else {
             return poll(&mut Context::from_waker(&self.waker));
         };
-        let span = around.span.get();
-        let _inside = span.as_ref().and_then(super::Span::enter);
+        let _inside = around.span.enter().then_some(Inside(&around.span));
         poll(&mut Context::from_waker(&Around::borrowed(around)))
+    }
+}
+
+/// Leaves the span when it is dropped.
+struct Inside<'a>(&'a Open);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.exit();
     }
 }
 

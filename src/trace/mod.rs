@@ -67,6 +67,21 @@ impl Open {
         self.0.lock().clone()
     }
 
+    /// Tells that this thread is now at work for what the span stands for. False: not told, because the thread tells something just now.
+    #[cold]
+    pub(crate) fn enter(&self) -> bool {
+        self.get().is_some_and(|span| span.enter())
+    }
+
+    /// The end of what [`enter`](Self::enter) has begun.
+    #[cold]
+    pub(crate) fn exit(&self) {
+        if let Some(span) = self.get() {
+            span.exit();
+        }
+    }
+
+    #[cold]
     pub(crate) fn close(&self) {
         let span = self.0.lock().take();
         if let Some(span) = span {
@@ -74,10 +89,6 @@ impl Open {
         }
     }
 }
-
-/// The span is entered until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Inside<'a>(&'a Span);
 
 // A subscriber that has panicked is not called by halves: it is the user's, and shared by the whole program anyway.
 impl std::panic::UnwindSafe for Span {}
@@ -103,9 +114,23 @@ impl Span {
         span
     }
 
-    /// Tells that this thread is now at work for what the span stands for. Not if it is told something just now.
-    pub(crate) fn enter(&self) -> Option<Inside<'_>> {
-        tell(|| self.dispatch.enter(&self.id)).then_some(Inside(self))
+    fn enter(&self) -> bool {
+        tell(|| self.dispatch.enter(&self.id))
+    }
+
+    fn exit(&self) {
+        tell(|| self.dispatch.exit(&self.id));
+    }
+
+    /// Runs what belongs to this span, and does not panic.
+    #[cfg(feature = "time")]
+    fn inside<R>(&self, what: impl FnOnce() -> R) -> R {
+        let is_entered = self.enter();
+        let result = what();
+        if is_entered {
+            self.exit();
+        }
+        result
     }
 
     /// Tells of an event, to this span's subscriber.
@@ -121,12 +146,6 @@ impl Span {
     /// Ends the span. To be called once, on one of its clones; the others are not used any more.
     pub(crate) fn close(self) {
         tell_always(move || _ = self.dispatch.try_close(self.id));
-    }
-}
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        tell(|| self.0.dispatch.exit(&self.0.id));
     }
 }
 

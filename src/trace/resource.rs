@@ -13,11 +13,14 @@ site!(OPERATION, SPAN, "runtime.resource.async_op", "rt::time", &["source"]);
 site!(POLL, EVENT, "poll", "runtime::resource::poll_op", &["op_name", "is_ready"]);
 site!(DURATION, EVENT, "duration", "runtime::resource::state_update", &["duration", "duration.unit", "duration.op"]);
 
-/// A timer that a subscriber follows, or nothing.
-pub(crate) struct Resource(Option<Box<Told>>);
+/// A timer, of which a subscriber is told as soon as somebody has to wait for it.
+pub(crate) struct Resource {
+    words: &'static Words,
+    location: &'static Location<'static>,
+    told: Option<Box<Told>>,
+}
 
 struct Told {
-    words: &'static Words,
     resource: Span,
     operation: Span,
 }
@@ -36,42 +39,68 @@ impl Resource {
     #[track_caller]
     #[inline]
     pub(crate) fn sleep() -> Self {
-        Self::open(&SLEEP)
+        Self::new(&SLEEP)
     }
 
     #[track_caller]
     #[inline]
     pub(crate) fn interval() -> Self {
-        Self::open(&INTERVAL)
+        Self::new(&INTERVAL)
     }
 
     #[track_caller]
     #[inline]
-    fn open(words: &'static Words) -> Self {
-        Resource(if is_interesting(&RESOURCE) { Told::open(words, Location::caller()) } else { None })
+    fn new(words: &'static Words) -> Self {
+        Resource { words, location: Location::caller(), told: None }
     }
 
-    /// Tells how long it takes from now on.
+    /// A poll has returned `Pending`, and the timer ends after `left`.
     #[inline]
-    pub(crate) fn set_duration(&self, left: impl FnOnce() -> Duration) {
-        if let Some(told) = &self.0 {
+    pub(crate) fn pending(&mut self, left: impl FnOnce() -> Duration) {
+        if self.told.is_some() {
+            self.polled(false);
+        } else if is_interesting(&RESOURCE) {
+            self.open(left());
+        }
+    }
+
+    /// A poll has returned `Ready`.
+    #[inline]
+    pub(crate) fn ready(&self) {
+        if self.told.is_some() {
+            self.polled(true);
+        }
+    }
+
+    /// From now on the timer ends after `left`.
+    #[inline]
+    pub(crate) fn reset(&self, left: impl FnOnce() -> Duration) {
+        if let Some(told) = &self.told {
             told.set_duration(left());
         }
     }
 
-    /// Tells of a poll, which says whether it was ready.
-    #[inline]
-    pub(crate) fn poll(&self, poll: impl FnOnce() -> bool) -> bool {
-        match &self.0 {
-            None => poll(),
-            Some(told) => told.poll(poll),
+    #[cold]
+    fn open(&mut self, left: Duration) {
+        self.told = Told::open(self.words, self.location).map(Box::new);
+        if let Some(told) = &self.told {
+            told.set_duration(left);
+            self.polled(false);
+        }
+    }
+
+    #[cold]
+    fn polled(&self, is_ready: bool) {
+        if let Some(Told { resource, operation }) = self.told.as_deref() {
+            resource.inside(|| {
+                operation.inside(|| operation.event(&POLL, &[Some(&self.words.poll), Some(&is_ready)]));
+            });
         }
     }
 }
 
 impl Told {
-    #[cold]
-    fn open(words: &'static Words, location: &Location<'_>) -> Option<Box<Self>> {
+    fn open(words: &Words, location: &Location<'_>) -> Option<Self> {
         let resource = Span::open(
             &RESOURCE,
             None,
@@ -83,47 +112,39 @@ impl Told {
                 Some(&location.column()),
             ],
         )?;
-        let operation = {
-            let _inside = resource.enter();
-            Span::open(&OPERATION, Some(&resource), &[Some(&words.source)])
-        };
-        match operation {
-            Some(operation) => Some(Box::new(Told { words, resource, operation })),
-            None => {
-                resource.close();
-                None
-            }
+        let operation = resource.inside(|| Span::open(&OPERATION, Some(&resource), &[Some(&words.source)]));
+        if operation.is_none() {
+            resource.clone().close();
         }
+        Some(Told { resource, operation: operation? })
+    }
+
+    #[cold]
+    fn close(self) {
+        self.operation.close();
+        self.resource.close();
     }
 
     #[cold]
     fn set_duration(&self, left: Duration) {
         let milliseconds = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        let _inside = self.resource.enter();
-        self.resource.event(&DURATION, &[Some(&milliseconds), Some(&"ms"), Some(&"override")]);
-    }
-
-    #[cold]
-    fn poll(&self, poll: impl FnOnce() -> bool) -> bool {
-        let _inside = (self.resource.enter(), self.operation.enter());
-        let is_ready = poll();
-        self.operation.event(&POLL, &[Some(&self.words.poll), Some(&is_ready)]);
-        is_ready
+        self.resource.inside(|| {
+            self.resource.event(&DURATION, &[Some(&milliseconds), Some(&"ms"), Some(&"override")]);
+        });
     }
 }
 
 impl Drop for Resource {
     #[inline]
     fn drop(&mut self) {
-        if let Some(told) = self.0.take() {
-            told.operation.close();
-            told.resource.close();
+        if let Some(told) = self.told.take() {
+            told.close();
         }
     }
 }
 
 impl fmt::Debug for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Resource").field(&self.0.is_some()).finish()
+        f.debug_struct("Resource").field("location", &self.location).finish_non_exhaustive()
     }
 }
