@@ -32,9 +32,8 @@ use super::error::Reason;
 use super::header::{Ending, Header, Meta, Ran, RunToken, TaskRef, VTable};
 use super::join_slot::JoinSlot;
 use super::state::{Pending, Start, Wake as Woken};
-use super::traced::Story;
 use super::whose::Whose;
-use super::{JoinError, Schedule, reuse, wait};
+use super::{JoinError, Schedule, reuse, told, wait};
 use crate::primitives::cell::UnsafeCell;
 use crate::primitives::contain::{contain, discard};
 use std::future::Future;
@@ -278,14 +277,12 @@ where
     // A borrowed waker: it stands for a reference that the poll does not own, so it is never dropped.
     // SAFETY: the pointer came from `Arc::into_raw` of this type; the base reference keeps the count above zero.
     let borrowed = unsafe { Arc::from_raw(header.as_ptr().cast_const().cast::<Task<F, S>>()) };
-    let waker = ManuallyDrop::new(Waker::from(borrowed));
-    let story = Story::of(&task.header);
-    // SAFETY: it is used while this function has it, and never dropped, as the one before.
-    let waker = unsafe { story.waker(header, waker) };
+    let mut waker = ManuallyDrop::new(Waker::from(borrowed));
+    // SAFETY: a waker that was put in its place is used while this function has it, and never dropped, as the one before.
+    unsafe { told::poll_begins(header, &mut waker) };
     let mut cx = Context::from_waker(&waker);
     let mut output = None;
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        let _told = story.enter();
         // SAFETY: the token is the caller's.
         if let Poll::Ready(ready) = unsafe { task.poll(&mut cx) } {
             output = Some(ready);
@@ -294,6 +291,7 @@ where
             unsafe { task.drop_stage() };
         }
     }));
+    told::leave(&task.header);
     let output = match (output, polled) {
         (Some(output), polled) => {
             discard(polled);
@@ -307,18 +305,17 @@ where
             };
         }
         (None, Err(payload)) => {
-            contain(|| {
-                let _told = story.enter();
-                // SAFETY: the token is the caller's.
-                unsafe { task.drop_stage() };
-            });
+            told::enter(&task.header);
+            // SAFETY: the token is the caller's.
+            contain(|| unsafe { task.drop_stage() });
+            told::leave(&task.header);
             // SAFETY: the task is in its registry, so the cell and the scheduler are live.
             unsafe { report_panic::<F, S>(header) };
             Err(Reason::panic(payload))
         }
     };
     wait::forget();
-    story.end();
+    told::end(&task.header);
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, output) };
     Ran::Done
@@ -357,17 +354,14 @@ where
 {
     // SAFETY: the run token keeps the cell alive until it is given up.
     let task = unsafe { Task::<F, S>::of(header) };
-    let story = Story::of(&task.header);
-    let dropped = catch_unwind(AssertUnwindSafe(|| {
-        let _told = story.enter();
-        // SAFETY: the token is the caller's.
-        unsafe { task.drop_as_own() };
-    }));
-    let reason = match dropped {
+    told::enter(&task.header);
+    // SAFETY: the token is the caller's.
+    let reason = match catch_unwind(AssertUnwindSafe(|| unsafe { task.drop_as_own() })) {
         Ok(()) => Reason::Cancelled,
         Err(payload) => Reason::panic(payload),
     };
-    story.end();
+    told::leave(&task.header);
+    told::end(&task.header);
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, Err(reason)) };
 }

@@ -18,7 +18,7 @@
 
 use super::state::{HandleDropped, Progress, Retired, State};
 #[cfg(feature = "tracing")]
-use super::traced::Told;
+use super::told::Told;
 use super::wait::{self, Wait};
 use super::{Id, JoinError};
 use crate::primitives::clock::Tick;
@@ -63,9 +63,15 @@ impl Meta {
         self
     }
 
+    /// Whether this has anything of what few tasks have: a look at one word.
+    #[cfg(feature = "tracing")]
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.extra.is_none()
+    }
+
     /// What `tracing` is told of the task.
     #[cfg(feature = "tracing")]
-    #[inline]
     pub(super) fn told(&self) -> Option<&Told> {
         self.extra.as_ref()?.told.as_ref()
     }

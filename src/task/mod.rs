@@ -37,8 +37,8 @@ pub(crate) mod signal;
 mod state;
 mod task_local;
 // What is told of tasks to `tracing`, or nothing.
-#[cfg_attr(not(feature = "tracing"), path = "untraced.rs")]
-mod traced;
+#[cfg_attr(not(feature = "tracing"), path = "untold.rs")]
+mod told;
 pub(crate) mod wait;
 mod whose;
 mod yield_now;

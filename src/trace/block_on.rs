@@ -37,7 +37,8 @@ impl BlockOn {
         let Some(around) = &self.told else {
             return poll(&mut Context::from_waker(&self.waker));
         };
-        let _inside = around.span.enter().then_some(Inside(&around.span));
+        around.span.enter();
+        let _inside = Inside(&around.span);
         poll(&mut Context::from_waker(&Around::borrowed(around)))
     }
 }

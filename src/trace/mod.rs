@@ -67,13 +67,15 @@ impl Open {
         self.0.lock().clone()
     }
 
-    /// Tells that this thread is now at work for what the span stands for. False: not told, because the thread tells something just now.
+    /// Tells that this thread is now at work for what the span stands for.
     #[cold]
-    pub(crate) fn enter(&self) -> bool {
-        self.get().is_some_and(|span| span.enter())
+    pub(crate) fn enter(&self) {
+        if let Some(span) = self.get() {
+            span.enter();
+        }
     }
 
-    /// The end of what [`enter`](Self::enter) has begun.
+    /// The end of what [`enter`](Self::enter) has begun, on the same thread.
     #[cold]
     pub(crate) fn exit(&self) {
         if let Some(span) = self.get() {
@@ -90,9 +92,10 @@ impl Open {
     }
 }
 
-// A subscriber that has panicked is not called by halves: it is the user's, and shared by the whole program anyway.
+// What a panic may leave half done is the subscriber's, which the whole program shares anyway. So handles are as unwind-safe as without the feature.
 impl std::panic::UnwindSafe for Span {}
 impl std::panic::RefUnwindSafe for Span {}
+impl std::panic::RefUnwindSafe for Open {}
 
 impl Span {
     /// Opens a span, if the thread's subscriber wants it. `values` are those of the site's fields, in their order.
@@ -114,8 +117,8 @@ impl Span {
         span
     }
 
-    fn enter(&self) -> bool {
-        tell(|| self.dispatch.enter(&self.id))
+    fn enter(&self) {
+        tell(|| self.dispatch.enter(&self.id));
     }
 
     fn exit(&self) {
@@ -125,11 +128,9 @@ impl Span {
     /// Runs what belongs to this span, and does not panic.
     #[cfg(feature = "time")]
     fn inside<R>(&self, what: impl FnOnce() -> R) -> R {
-        let is_entered = self.enter();
+        self.enter();
         let result = what();
-        if is_entered {
-            self.exit();
-        }
+        self.exit();
         result
     }
 
@@ -154,13 +155,11 @@ thread_local! {
     static TELLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls the user's subscriber, unless this thread does so already. True: it was called, even if it has panicked.
-fn tell(what: impl FnOnce()) -> bool {
-    let is_free = !TELLING.get();
-    if is_free {
+/// Calls the user's subscriber, unless this thread does so already.
+fn tell(what: impl FnOnce()) {
+    if !TELLING.get() {
         tell_always(what);
     }
-    is_free
 }
 
 /// Calls the user's subscriber.

@@ -14,13 +14,16 @@ site!(POLL, EVENT, "poll", "runtime::resource::poll_op", &["op_name", "is_ready"
 site!(DURATION, EVENT, "duration", "runtime::resource::state_update", &["duration", "duration.unit", "duration.op"]);
 
 /// A timer, of which a subscriber is told as soon as somebody has to wait for it.
-pub(crate) struct Resource {
-    words: &'static Words,
-    location: &'static Location<'static>,
-    told: Option<Box<Told>>,
+pub(crate) enum Resource {
+    /// A sleep that was made there, of which nothing was told.
+    Sleep(&'static Location<'static>),
+    /// The same of an interval.
+    Interval(&'static Location<'static>),
+    Told(Box<Told>),
 }
 
-struct Told {
+pub(crate) struct Told {
+    words: &'static Words,
     resource: Span,
     operation: Span,
 }
@@ -39,68 +42,58 @@ impl Resource {
     #[track_caller]
     #[inline]
     pub(crate) fn sleep() -> Self {
-        Self::new(&SLEEP)
+        Resource::Sleep(Location::caller())
     }
 
     #[track_caller]
     #[inline]
     pub(crate) fn interval() -> Self {
-        Self::new(&INTERVAL)
-    }
-
-    #[track_caller]
-    #[inline]
-    fn new(words: &'static Words) -> Self {
-        Resource { words, location: Location::caller(), told: None }
+        Resource::Interval(Location::caller())
     }
 
     /// A poll has returned `Pending`, and the timer ends after `left`.
     #[inline]
     pub(crate) fn pending(&mut self, left: impl FnOnce() -> Duration) {
-        if self.told.is_some() {
-            self.polled(false);
-        } else if is_interesting(&RESOURCE) {
-            self.open(left());
+        match self {
+            Resource::Told(told) => told.polled(false),
+            _ if is_interesting(&RESOURCE) => self.open(left()),
+            _ => {}
         }
     }
 
     /// A poll has returned `Ready`.
     #[inline]
     pub(crate) fn ready(&self) {
-        if self.told.is_some() {
-            self.polled(true);
+        if let Resource::Told(told) = self {
+            told.polled(true);
         }
     }
 
     /// From now on the timer ends after `left`.
     #[inline]
     pub(crate) fn reset(&self, left: impl FnOnce() -> Duration) {
-        if let Some(told) = &self.told {
+        if let Resource::Told(told) = self {
             told.set_duration(left());
         }
     }
 
     #[cold]
     fn open(&mut self, left: Duration) {
-        self.told = Told::open(self.words, self.location).map(Box::new);
-        if let Some(told) = &self.told {
+        let told = match *self {
+            Resource::Sleep(location) => Told::open(&SLEEP, location),
+            Resource::Interval(location) => Told::open(&INTERVAL, location),
+            Resource::Told(_) => None,
+        };
+        if let Some(told) = told {
             told.set_duration(left);
-            self.polled(false);
-        }
-    }
-
-    #[cold]
-    fn polled(&self, is_ready: bool) {
-        if let Some(Told { resource, operation }) = self.told.as_deref() {
-            resource.inside(|| {
-                operation.inside(|| operation.event(&POLL, &[Some(&self.words.poll), Some(&is_ready)]));
-            });
+            told.polled(false);
+            *self = Resource::Told(Box::new(told));
         }
     }
 }
 
 impl Told {
-    fn open(words: &Words, location: &Location<'_>) -> Option<Self> {
+    fn open(words: &'static Words, location: &Location<'_>) -> Option<Self> {
         let resource = Span::open(
             &RESOURCE,
             None,
@@ -113,16 +106,20 @@ impl Told {
             ],
         )?;
         let operation = resource.inside(|| Span::open(&OPERATION, Some(&resource), &[Some(&words.source)]));
-        if operation.is_none() {
-            resource.clone().close();
+        match operation {
+            Some(operation) => Some(Told { words, resource, operation }),
+            None => {
+                resource.close();
+                None
+            }
         }
-        Some(Told { resource, operation: operation? })
     }
 
     #[cold]
-    fn close(self) {
-        self.operation.close();
-        self.resource.close();
+    fn polled(&self, is_ready: bool) {
+        self.resource.inside(|| {
+            self.operation.inside(|| self.operation.event(&POLL, &[Some(&self.words.poll), Some(&is_ready)]));
+        });
     }
 
     #[cold]
@@ -134,17 +131,16 @@ impl Told {
     }
 }
 
-impl Drop for Resource {
-    #[inline]
+impl Drop for Told {
+    #[cold]
     fn drop(&mut self) {
-        if let Some(told) = self.told.take() {
-            told.close();
-        }
+        self.operation.clone().close();
+        self.resource.clone().close();
     }
 }
 
 impl fmt::Debug for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resource").field("location", &self.location).finish_non_exhaustive()
+        f.write_str("Resource")
     }
 }

@@ -579,3 +579,11 @@ fn a_task_that_is_refused_is_not_told_of() {
         assert!(ear.stories().is_empty(), "{:?}", ear.stories());
     });
 }
+
+#[test]
+fn handles_are_unwind_safe_as_without_the_feature() {
+    fn check<T: std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
+
+    check::<AbortHandle>();
+    check::<task::JoinHandle<()>>();
+}

@@ -55,87 +55,97 @@ impl Meta {
     }
 }
 
+// What each task goes through asks only whether the task is a plain one, which costs two instructions. The rest is behind a call.
+
 impl RunToken {
     /// The task has been taken in by its registry, and nobody else has seen it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tell_spawned(&self) {
         let header = self.header();
-        if let Some(told) = header.meta.told() {
-            told.begin(header);
+        if !header.meta.is_plain() {
+            begin(header);
         }
     }
 }
 
-impl Told {
-    #[cold]
-    fn begin(&self, header: &Header) {
-        let (meta, id) = (&header.meta, header.id().as_u64());
-        self.span.set(trace::open_task(self.kind, self.bytes, meta.name(), Some(id), meta.location));
+#[cold]
+fn begin(header: &Header) {
+    let (meta, id) = (&header.meta, header.id().as_u64());
+    if let Some(told) = meta.told() {
+        told.span.set(trace::open_task(told.kind, told.bytes, meta.name(), Some(id), meta.location));
     }
 }
 
-/// What is told while a task runs and when it ends: nothing, if it is not followed.
-#[derive(Clone, Copy)]
-pub(super) struct Story<'a>(Option<&'a Told>);
-
-impl<'a> Story<'a> {
-    #[inline(always)]
-    pub(super) fn of(header: &'a Header) -> Self {
-        Story(header.meta.told())
+/// A poll begins. If the task is followed, its waker for this poll is replaced by one that tells; that stands for a reference that the poll does
+/// not own, too.
+///
+/// # Safety
+///
+/// `header` is of a live cell, was made of a pointer to the whole of it, and outlives the use of the waker, which is never dropped.
+#[inline(always)]
+pub(super) unsafe fn poll_begins(header: NonNull<Header>, waker: &mut ManuallyDrop<Waker>) {
+    // SAFETY: the caller keeps the cell alive.
+    if !unsafe { header.as_ref() }.meta.is_plain() {
+        // SAFETY: the caller's promise.
+        unsafe { attentive_poll_begins(header, waker) };
     }
+}
 
-    /// The waker for a poll, given the task's plain one. It stands for a reference that the poll does not own.
-    ///
-    /// # Safety
-    ///
-    /// `header` is of a live cell, was made of a pointer to the whole of it, and outlives the use of what is returned, which is
-    /// never dropped.
-    #[inline(always)]
-    pub(super) unsafe fn waker(self, header: NonNull<Header>, plain: ManuallyDrop<Waker>) -> ManuallyDrop<Waker> {
-        if self.0.is_none() {
-            return plain;
-        }
+/// # Safety
+///
+/// As for [`poll_begins`].
+#[cold]
+unsafe fn attentive_poll_begins(header: NonNull<Header>, waker: &mut ManuallyDrop<Waker>) {
+    // SAFETY: the caller keeps the cell alive.
+    if let Some(told) = unsafe { header.as_ref() }.meta.told() {
+        let data = header.as_ptr().cast_const().cast();
         // SAFETY: the functions of the vtable are safe to call from any thread, because a `TaskRef` is `Send` and `Sync`, as long as there is a
         // reference behind each waker; the caller sees to this one's.
-        ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(header.as_ptr().cast_const().cast(), &WAKER)) })
-    }
-
-    /// The task's own code runs until what is returned is dropped.
-    #[inline(always)]
-    pub(super) fn enter(self) -> Inside<'a> {
-        Inside(self.0.filter(|told| told.span.enter()))
-    }
-
-    /// The future has been dropped, and whoever joins the task does not know yet. By the holder of the run token.
-    #[inline(always)]
-    pub(super) fn end(self) {
-        if let Some(told) = self.0 {
-            told.span.close();
-        }
+        *waker = ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(data, &WAKER)) });
+        told.span.enter();
     }
 }
 
-/// See [`Story::enter`]. A reference and not a span, so that a task that is not followed pays for little: until this is dropped, nobody else closes the
-/// span, because the run token is this thread's.
-pub(super) struct Inside<'a>(Option<&'a Told>);
+/// The task's own code runs, until [`leave`].
+#[inline(always)]
+pub(super) fn enter(header: &Header) {
+    tell_of(header, Open::enter);
+}
 
-impl Drop for Inside<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        if let Some(told) = self.0 {
-            told.span.exit();
+/// The task's own code is back. What [`enter`] did not tell because the thread told something, this does not tell for the same reason.
+#[inline(always)]
+pub(super) fn leave(header: &Header) {
+    tell_of(header, Open::exit);
+}
+
+/// The future has been dropped, and whoever joins the task does not know yet. By the holder of the run token.
+#[inline(always)]
+pub(super) fn end(header: &Header) {
+    tell_of(header, Open::close);
+}
+
+#[inline(always)]
+fn tell_of(header: &Header, what: fn(&Open)) {
+    #[cold]
+    fn attentively(header: &Header, what: fn(&Open)) {
+        if let Some(told) = header.meta.told() {
+            what(&told.span);
         }
+    }
+
+    if !header.meta.is_plain() {
+        attentively(header, what);
     }
 }
 
-/// For the wakers of all traced tasks, so that two of one task are known to wake the same. What they point to is the task's header.
+/// For the wakers of all tasks that are followed, so that two of one task are known to wake the same. What they point to is the task's header.
 static WAKER: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
 /// The reference that a waker is.
 ///
 /// # Safety
 ///
-/// `data` is of a waker made by [`Story::waker`] or [`clone`], and if it is given up, so is what is returned.
+/// `data` is of a waker made by [`poll_begins`] or [`clone`], and if it is given up, so is what is returned.
 unsafe fn reference(data: *const ()) -> ManuallyDrop<TaskRef> {
     // SAFETY: it was the pointer of a header, which is never null.
     let header = unsafe { NonNull::new_unchecked(data.cast_mut().cast::<Header>()) };
