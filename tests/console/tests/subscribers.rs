@@ -266,7 +266,8 @@ fn the_future_in_block_on_is_told_of_as_a_task_without_an_id() {
             assert_eq!(number("clone"), number("drop") + number("wake") + 1);
             // The one that is left wakes nobody, and tells nothing.
             late.wake_by_ref();
-            late.clone().wake();
+            let other = late.clone();
+            other.wake();
             drop(late);
             assert_eq!(ear.of_kind("block_on").iter().flatten().count(), told.iter().flatten().count());
         }
