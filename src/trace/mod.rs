@@ -41,7 +41,7 @@ use tracing_core::dispatcher::{Dispatch, get_default};
 use tracing_core::field::{Field, Value, ValueSet};
 use tracing_core::metadata::LevelFilter;
 use tracing_core::span::{Attributes, Id};
-use tracing_core::subscriber::NoSubscriber;
+use tracing_core::subscriber::{Interest, NoSubscriber};
 use tracing_core::{Callsite, Event, Metadata};
 
 /// One thing that a subscriber follows. Clones are of the same, and it is closed once, by [`close`](Self::close).
@@ -103,13 +103,14 @@ impl Span {
         let metadata = site.metadata();
         let mut span = None;
         tell(|| {
+            let interest = site.interest();
             with_values(metadata, values, |values| {
                 let attributes = match parent {
                     Some(parent) => Attributes::child_of(parent.id.clone(), metadata, values),
                     None => Attributes::new_root(metadata, values),
                 };
                 span = get_default(|dispatch| {
-                    let is_wanted = !dispatch.is::<NoSubscriber>() && hears(dispatch, site);
+                    let is_wanted = !dispatch.is::<NoSubscriber>() && hears(dispatch, metadata, &interest);
                     is_wanted.then(|| Span { id: dispatch.new_span(&attributes), dispatch: dispatch.clone() })
                 });
             });
@@ -137,8 +138,8 @@ impl Span {
     /// Tells of an event, to this span's subscriber.
     fn event(&self, site: &'static DefaultCallsite, values: &[Option<&dyn Value>]) {
         tell(|| {
-            if hears(&self.dispatch, site) {
-                let metadata = site.metadata();
+            let metadata = site.metadata();
+            if hears(&self.dispatch, metadata, &site.interest()) {
                 with_values(metadata, values, |values| self.dispatch.event(&Event::new(metadata, values)));
             }
         });
@@ -179,14 +180,27 @@ fn is_interesting(site: &'static DefaultCallsite) -> bool {
 #[cold]
 fn asks(site: &'static DefaultCallsite) -> bool {
     let mut answer = false;
-    tell(|| answer = get_default(|dispatch| hears(dispatch, site)));
+    tell(|| {
+        // First, and not inside: a site that is new asks the thread's subscriber itself, and would find none.
+        let interest = site.interest();
+        answer = get_default(|dispatch| hears(dispatch, site.metadata(), &interest));
+    });
     answer
 }
 
 /// Asks one subscriber. What it wants must be told right behind that: filters of single layers remember their answer until then.
-fn hears(dispatch: &Dispatch, site: &'static DefaultCallsite) -> bool {
-    let interest = site.interest();
-    !interest.is_never() && (interest.is_always() || dispatch.enabled(site.metadata()))
+fn hears(dispatch: &Dispatch, metadata: &Metadata<'_>, interest: &Interest) -> bool {
+    !interest.is_never() && (interest.is_always() || dispatch.enabled(metadata))
+}
+
+/// Introduces all sites to the thread's subscriber. A site asks when it is first met, and only the subscriber of the thread that meets it, if there is but one in
+/// the program; on a thread without one it would learn that nobody listens.
+fn introduce() {
+    tell(|| {
+        task::sites().into_iter().for_each(|site| _ = site.interest());
+        #[cfg(feature = "time")]
+        resource::sites().into_iter().for_each(|site| _ = site.interest());
+    });
 }
 
 /// More fields than any site has.

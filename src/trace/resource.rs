@@ -7,11 +7,16 @@ use super::{Span, is_interesting, site};
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
+use tracing_core::callsite::DefaultCallsite;
 
 site!(RESOURCE, SPAN, "runtime.resource", "rt::time", &["concrete_type", "kind", "loc.file", "loc.line", "loc.col"]);
 site!(OPERATION, SPAN, "runtime.resource.async_op", "rt::time", &["source"]);
 site!(POLL, EVENT, "poll", "runtime::resource::poll_op", &["op_name", "is_ready"]);
 site!(DURATION, EVENT, "duration", "runtime::resource::state_update", &["duration", "duration.unit", "duration.op"]);
+
+pub(super) fn sites() -> [&'static DefaultCallsite; 4] {
+    [&RESOURCE, &OPERATION, &POLL, &DURATION]
+}
 
 /// A timer, of which a subscriber is told as soon as somebody has to wait for it.
 pub(crate) enum Resource {

@@ -1,6 +1,6 @@
 //! The words for tasks and their wakers.
 
-use super::{Span, is_interesting, site};
+use super::{Span, introduce, is_interesting, site};
 use crate::primitives::contain::contain;
 use std::panic::Location;
 use tracing_core::callsite::DefaultCallsite;
@@ -12,6 +12,10 @@ site!(TASK, SPAN, "runtime.spawn", "tokio::task", FIELDS);
 site!(BLOCKING, SPAN, "runtime.spawn", "tokio::task::blocking", FIELDS);
 // The task's id is that of its span here, and not the runtime's.
 site!(WAKER, EVENT, "waker", "tokio::task::waker", &["op", "task.id"]);
+
+pub(super) fn sites() -> [&'static DefaultCallsite; 3] {
+    [&TASK, &BLOCKING, &WAKER]
+}
 
 /// What kind of task it is, as the console shows it.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +68,7 @@ pub(crate) fn open_task(
     id: Option<u64>,
     location: &Location<'_>,
 ) -> Option<Span> {
+    introduce();
     let (kind_name, function) = (display(kind.name()), kind.function().map(display));
     // Empty, as the console expects it of a task without a name.
     let name = display(name.unwrap_or_default());

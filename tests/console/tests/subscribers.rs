@@ -13,6 +13,7 @@ use std::mem::forget;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
+use support::child::in_child;
 use support::{DropCounter, SOON, count, counter, current, eventually, multi, panic_message, within};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -223,6 +224,34 @@ fn a_subscriber_is_told_of_a_task_from_its_spawn_to_its_end() {
         assert_eq!(fields["task.id"], id.to_string());
         assert_eq!(fields["loc.line"], line.to_string());
         assert_eq!(fields["size.bytes"], size_of_val(&yield_now()).to_string());
+    });
+}
+
+#[test]
+fn the_first_task_of_a_program_is_told_of_too() {
+    in_child("the_first_task_of_a_program_is_told_of_too", || {
+        let ear = Ear::default();
+        with_default(ear.clone(), || {
+            let runtime = current();
+            let task = runtime.spawn(yield_now());
+            assert_eq!(ear.story(task.id()).len(), 1, "its span was opened");
+            runtime.block_on(async { sleep(Duration::from_millis(1)).await });
+            assert!(ear.stories().iter().any(|told| matches!(told[0], Told::New("runtime.resource", _))));
+        });
+    });
+}
+
+#[test]
+fn a_wake_is_told_though_its_thread_has_no_subscriber() {
+    in_child("a_wake_is_told_though_its_thread_has_no_subscriber", || {
+        let ear = Ear::default();
+        let runtime = multi(1);
+        // On the worker, which has none.
+        let task = with_default(ear.clone(), || runtime.spawn(yield_now()));
+        let id = task.id();
+        runtime.block_on(task).unwrap();
+        let expected = [Told::Enter, waker("wake_by_ref"), Told::Exit, Told::Enter, Told::Exit, Told::Close];
+        assert_eq!(ear.story(id)[1..], expected);
     });
 }
 
