@@ -96,7 +96,7 @@ impl Seen {
         self.tasks.iter().find_map(|(&span, (task, stats))| {
             let fields: HashMap<_, _> = task.fields.iter().map(text).collect();
             let location = task.location.clone()?;
-            (fields["task.name"] == name).then(|| Task { span, fields, location, stats: *stats })
+            (fields["task.name"] == name).then_some(Task { span, fields, location, stats: *stats })
         })
     }
 
