@@ -18,6 +18,8 @@ mod scheduler;
 pub mod task;
 #[cfg(feature = "time")]
 pub mod time;
+#[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
+mod trace;
 
 #[cfg(rt_count)]
 #[doc(hidden)]

@@ -40,6 +40,7 @@ use crate::primitives::{CachePadded, Mutex, clock, spin_loop};
 use crate::task::{Ending, JoinHandle, Look, Meta, Registry, RunToken, Schedule, TaskHooks, TaskRef};
 use crew::{Called, Crew, Need};
 use growth::Growth;
+use std::any::type_name;
 use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
@@ -162,6 +163,7 @@ impl Pool {
     {
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
+        let meta = meta.traced_blocking(type_name::<F>(), size_of::<F>());
         // SAFETY: whoever runs or drops a token of this pool has a counted reference to it: a thread of the pool, or
         // this function.
         let (token, handle) = unsafe { crate::task::new(Once(Some(closure)), meta, this) };
@@ -173,6 +175,7 @@ impl Pool {
             // Ordering: Relaxed; whoever looks does so after this thread, or has to be told in another way that there is a closure.
             quiet.open.fetch_add(1, Ordering::Relaxed);
         }
+        token.tell_spawned();
         self.hooks.spawned(&token);
         self.queue.push(token);
         let need = self.crew.submitted();

@@ -211,7 +211,7 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let meta = self.prepare(meta);
+        let meta = self.prepare(meta).traced_task(size_of::<F>());
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: tasks are in the registry until they are retired, and workers do not end before it is empty; each of
@@ -231,7 +231,7 @@ impl Shared {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let meta = self.prepare(meta);
+        let meta = self.prepare(meta).traced_local(size_of::<F>());
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: as in `spawn`. Run tokens are run and dropped by workers, and by `take_in` below; all of that is this thread.
@@ -254,6 +254,7 @@ impl Shared {
             if !self.registry.insert(shard, &token) {
                 return token.cancel();
             }
+            token.tell_spawned();
             self.config.hooks.spawned(&token);
             match worker {
                 Some(worker) => worker.push(token),

@@ -41,7 +41,7 @@ use super::join_slot::JoinSlot;
 use super::state::{Pending, Seen, Start, Wake as Woken};
 use super::trace::Tracer;
 use super::whose::Whose;
-use super::{JoinError, Schedule, reuse, wait};
+use super::{JoinError, Schedule, reuse, told, wait};
 use crate::primitives::cell::UnsafeCell;
 use crate::primitives::contain::{contain, discard};
 use std::cell::Cell;
@@ -279,8 +279,13 @@ where
     // SAFETY: the run token keeps the cell alive until it is given up, and nothing below uses it after that.
     let task = unsafe { Task::<F, S>::of(header) };
     let (seen, waker) = match task.header.state.start() {
-        // SAFETY: the run token keeps the cell alive during the poll.
-        Start::Poll(seen) => (seen, unsafe { borrow_waker::<F, S>(header) }),
+        Start::Poll(seen) => {
+            // SAFETY: the run token keeps the cell alive during the poll.
+            let mut waker = unsafe { borrow_waker::<F, S>(header) };
+            // SAFETY: a waker that was put in its place is used while this function has it, and never dropped, as the one before.
+            unsafe { told::poll_begins(header, &mut waker) };
+            (seen, waker)
+        }
         Start::Cancel => {
             // SAFETY: the caller's promises are the callee's.
             unsafe { cancel::<F, S>(header) };
@@ -288,7 +293,10 @@ where
         }
         // SAFETY: the caller's promises are the callee's.
         Start::Trace => match unsafe { run_traced::<F, S>(header) } {
-            Traced::Poll(seen, waker) => (seen, waker),
+            Traced::Poll(seen, waker) => {
+                told::enter(&task.header);
+                (seen, waker)
+            }
             Traced::Ran(ran) => return ran,
         },
     };
@@ -303,6 +311,7 @@ where
             unsafe { task.drop_stage() };
         }
     }));
+    told::leave(&task.header);
     let output = match (output, polled) {
         (Some(output), polled) => {
             discard(polled);
@@ -316,14 +325,17 @@ where
             };
         }
         (None, Err(payload)) => {
+            told::enter(&task.header);
             // SAFETY: the token is the caller's.
             contain(|| unsafe { task.drop_stage() });
+            told::leave(&task.header);
             // SAFETY: the task is in its registry, so the cell and the scheduler are live.
             unsafe { report_panic::<F, S>(header) };
             Err(Reason::panic(payload))
         }
     };
     wait::forget();
+    told::end(&task.header);
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, output) };
     Ran::Done
@@ -433,11 +445,14 @@ where
 {
     // SAFETY: the run token keeps the cell alive until it is given up.
     let task = unsafe { Task::<F, S>::of(header) };
+    told::enter(&task.header);
     // SAFETY: the token is the caller's.
     let reason = match catch_unwind(AssertUnwindSafe(|| unsafe { task.drop_as_own() })) {
         Ok(()) => Reason::Cancelled,
         Err(payload) => Reason::panic(payload),
     };
+    told::leave(&task.header);
+    told::end(&task.header);
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, Err(reason)) };
 }

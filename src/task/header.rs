@@ -17,6 +17,8 @@
 //! ends with `Pending` one more.
 
 use super::state::{HandleDropped, Progress, Retired, State};
+#[cfg(feature = "tracing")]
+use super::told::Told;
 use super::wait::{self, Wait};
 use super::{Id, JoinError};
 use crate::primitives::clock::Tick;
@@ -41,11 +43,13 @@ struct Extra {
     name: Option<Box<str>>,
     /// For how long it was polled, in nanoseconds, if that is wanted.
     busy: Option<AtomicU64>,
+    #[cfg(feature = "tracing")]
+    told: Option<Told>,
 }
 
 impl Meta {
     pub(crate) fn new(name: Option<&str>, location: &'static Location<'static>) -> Self {
-        Meta { location, extra: name.map(|name| Box::new(Extra { name: Some(name.into()), busy: None })) }
+        Meta { location, extra: name.map(|name| Box::new(Extra { name: Some(name.into()), ..Extra::default() })) }
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
@@ -56,6 +60,26 @@ impl Meta {
     #[cold]
     pub(crate) fn with_busy(mut self) -> Self {
         self.extra.get_or_insert_default().busy = Some(AtomicU64::new(0));
+        self
+    }
+
+    /// Whether this has anything of what few tasks have: a look at one word.
+    #[cfg(feature = "tracing")]
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.extra.is_none()
+    }
+
+    /// What `tracing` is told of the task.
+    #[cfg(feature = "tracing")]
+    pub(super) fn told(&self) -> Option<&Told> {
+        self.extra.as_ref()?.told.as_ref()
+    }
+
+    #[cfg(feature = "tracing")]
+    #[cold]
+    pub(super) fn with_told(mut self, told: Told) -> Self {
+        self.extra.get_or_insert_default().told = Some(told);
         self
     }
 
@@ -79,7 +103,7 @@ impl Meta {
 pub(super) struct Header {
     pub(super) state: State,
     vtable: &'static VTable,
-    meta: Meta,
+    pub(super) meta: Meta,
     /// Set once by the registry, before anyone but the spawner sees the task.
     id: AtomicU64,
     /// Where in the registry the task is; see [`registry`](super::registry). Set with the id. Once the task is on its shard's return list,
@@ -191,6 +215,7 @@ impl TaskRef {
         self.wake();
     }
 
+    /// Wakes the task, as one of its wakers.
     pub(super) fn wake(&self) {
         // SAFETY: this reference keeps the cell alive.
         unsafe { (self.header().vtable.wake_by_ref)(self.0) };
@@ -247,7 +272,7 @@ impl RunToken {
         self.header().place.load(Ordering::Relaxed)
     }
 
-    fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &Header {
         // SAFETY: the token exists, so the task is not complete, and the base reference keeps the cell alive.
         unsafe { self.0.as_ref() }
     }

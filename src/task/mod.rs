@@ -37,6 +37,9 @@ pub(crate) mod signal;
 mod state;
 mod task_local;
 pub(crate) mod trace;
+// What is told of tasks to `tracing`, or nothing.
+#[cfg_attr(not(feature = "tracing"), path = "untold.rs")]
+mod told;
 pub(crate) mod wait;
 mod whose;
 mod yield_now;

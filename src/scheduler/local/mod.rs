@@ -147,12 +147,13 @@ impl Set {
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: a set that ends waits until its tasks are gone, and one that never ends is never freed; a task that is refused
         // below has a reference until it is. This is the owner's thread, and no other runs or drops a token of this set: see `schedule`.
-        let (token, handle) = unsafe { crate::task::new_bound(future, meta, this) };
+        let (token, handle) = unsafe { crate::task::new_bound(future, meta.traced_local(size_of::<F>()), this) };
         if !self.registry.insert(0, &token) {
             let _alive = self.clone();
             token.cancel();
             return handle;
         }
+        token.tell_spawned();
         own.push(token);
         self.pollers_to_call(own).wake();
         handle
