@@ -25,6 +25,7 @@ pub(crate) mod contain;
 pub(crate) mod counted;
 pub(crate) mod counter;
 pub(crate) mod deque;
+pub(crate) mod json;
 pub(crate) mod os_thread;
 pub(crate) mod owner;
 mod patience;
