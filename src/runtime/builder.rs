@@ -5,6 +5,7 @@ use super::compat::{Compat, Wanted};
 use super::drain::Drain;
 use super::failure::{Failure, UnhandledPanic};
 use super::handle::{Handle, Inner, RuntimeFlavor};
+use super::insight;
 use super::threads::{DEFAULT_NAME, Look, Starter, Threads};
 use super::{Kind, LocalOptions, LocalRuntime, Runtime};
 use crate::blocking::{self, OnPanic, OnQuiet, Pool};
@@ -54,6 +55,7 @@ pub struct Builder {
     time_all_delays: bool,
     time_tasks: bool,
     stalls: Tuning,
+    pub(super) insight: insight::Wanted,
 }
 
 /// Beyond this a worker count is a mistake: a thread each, and no machine to run them.
@@ -110,6 +112,7 @@ impl Builder {
                 on_stall: None,
                 backtraces: false,
             },
+            insight: insight::Wanted::default(),
         }
     }
 
@@ -472,7 +475,7 @@ impl Builder {
     /// # Errors
     ///
     /// `InvalidInput` for more than 4096 workers or 16384 spares, a worker count in the environment that is none, or a NUL in the threads'
-    /// name. Else what the system says when it refuses a poller (`EMFILE`, for example) or a thread; nothing is left
+    /// name. Else what the system says when it refuses a poller (`EMFILE`, for example), a thread or the socket of `serve_insight`; nothing is left
     /// running then.
     pub fn build(&mut self) -> io::Result<Runtime> {
         self.build_for(None)
@@ -548,6 +551,7 @@ impl Builder {
             }),
             compat: Compat::default(),
             drain: Drain::new(),
+            insight: insight::Servers::default(),
             failure,
             flavor: self.flavor,
             local,
@@ -563,7 +567,9 @@ impl Builder {
             RuntimeFlavor::CurrentThread => Kind::CurrentThread(Box::new(Core::new(cores.remove(0)))),
             RuntimeFlavor::MultiThread => Kind::MultiThread(start_workers(&handle, cores)?),
         };
-        Ok(Runtime::new_with(handle, kind, compat))
+        let runtime = Runtime::new_with(handle, kind, compat);
+        self.insight.start(&runtime.handle().inner)?;
+        Ok(runtime)
     }
 
     #[cfg(not(feature = "test-util"))]

@@ -33,6 +33,8 @@ mod drain;
 mod dump;
 mod failure;
 mod handle;
+#[cfg_attr(not(feature = "net"), path = "no_insight.rs")]
+mod insight;
 pub(crate) mod join_set;
 mod local;
 mod metrics;
@@ -48,6 +50,8 @@ pub use drain::{Drained, DrainedTask, Draining, draining, is_draining};
 pub use dump::{Dump, TaskDump, TaskKind, TaskState, WaitReason};
 pub use failure::UnhandledPanic;
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
+#[cfg(feature = "net")]
+pub use insight::InsightServer;
 pub use local::{LocalOptions, LocalRuntime};
 pub use metrics::{Histogram, RuntimeMetrics, RuntimeSnapshot, WorkerSnapshot};
 
@@ -185,6 +189,7 @@ impl Runtime {
                     worker.run(&mut NoMain);
                 }
                 inner.driver.shut_down();
+                inner.insight.end();
                 Vec::new()
             }
             Kind::MultiThread(threads) => threads,

@@ -125,6 +125,7 @@ impl Drop for WorkerEnd {
             drop(left);
             // All futures have been dropped: nothing of the runtime's own waits for sockets or timers any more.
             inner.driver.shut_down();
+            inner.insight.end();
             inner.scheduler.end_watch();
             inner.threads.changed.notify_all();
         }

@@ -53,11 +53,13 @@ use crate::primitives::deque::Injector;
 use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
 use crate::primitives::{CachePadded, spin_loop};
 use crate::task::{
-    Ending, Inside, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskHooks, TaskRef,
+    Ending, Id as TaskId, Inside, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskHooks,
+    TaskRef,
 };
 use monitor::Watch;
 use seats::Seats;
 use sleep::Sleep;
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -441,6 +443,11 @@ impl Shared {
         self.watch.as_ref().map_or_else(Vec::new, |watch| watch.sites.list())
     }
 
+    /// Whose they were lately, by task.
+    pub(crate) fn stalled_tasks(&self) -> HashMap<TaskId, u64> {
+        self.watch.as_ref().map_or_else(HashMap::new, |watch| watch.stalled.counts())
+    }
+
     /// How many tasks were moved away from behind a stuck worker.
     pub(crate) fn rescued(&self) -> u64 {
         self.watch.as_ref().map_or(0, |watch| watch.rescued.load(PlainOrdering::Relaxed))
@@ -475,6 +482,10 @@ impl Shared {
 
     pub(crate) fn times_all_polls(&self) -> bool {
         self.config.time_all_polls
+    }
+
+    pub(crate) fn times_tasks(&self) -> bool {
+        self.config.time_tasks
     }
 
     /// For how long a worker has been awake.

@@ -34,6 +34,7 @@ pub struct TaskDump {
     polls: u64,
     last_poll: Option<Duration>,
     busy: Option<Duration>,
+    stalls: u64,
 }
 
 /// What a task is made of.
@@ -102,10 +103,8 @@ pub enum WaitReason {
 
 impl Dump {
     pub(super) fn take(inner: &Inner) -> Self {
-        let now = Now { tick: Tick::advance(clock::now()), time: inner.timer_nanoseconds() };
         let mut tasks = Vec::with_capacity(inner.scheduler.alive());
-        inner.scheduler.visit(|look, born, running| tasks.push(TaskDump::of_future(now, &look, born, running)));
-        inner.blocking.visit(|look, born, is_running| tasks.push(TaskDump::of_closure(now, &look, born, is_running)));
+        visit(inner, |task| tasks.push(task));
         Dump { tasks }
     }
 
@@ -127,6 +126,20 @@ impl Dump {
     }
 }
 
+/// Shows each task. Under a lock of the registry, so that what is done with it must be little.
+pub(super) fn visit(inner: &Inner, mut f: impl FnMut(TaskDump)) {
+    let now = Now { tick: Tick::advance(clock::now()), time: inner.timer_nanoseconds() };
+    let stalled = inner.scheduler.stalled_tasks();
+    inner.scheduler.visit(|look, born, running| {
+        let mut task = TaskDump::of_future(now, &look, born, running);
+        if !stalled.is_empty() {
+            task.stalls = stalled.get(&task.id).copied().unwrap_or(0);
+        }
+        f(task);
+    });
+    inner.blocking.visit(|look, born, is_running| f(TaskDump::of_closure(now, &look, born, is_running)));
+}
+
 /// When a dump is taken: in ticks, and as timers count.
 #[derive(Clone, Copy)]
 struct Now {
@@ -146,6 +159,7 @@ impl TaskDump {
             polls: look.polls.into(),
             last_poll: look.polled.map(|polled| now.tick.since(polled)),
             busy: look.meta.busy(),
+            stalls: 0,
         }
     }
 
@@ -208,6 +222,12 @@ impl TaskDump {
     /// [`enable_task_busy_time`](super::Builder::enable_task_busy_time) is on; and of closures.
     pub fn busy(&self) -> Option<Duration> {
         self.busy
+    }
+
+    /// How many of its polls have kept their worker for longer than [`stall_after`](super::Builder::stall_after). That is known of
+    /// the last 1024 tasks that had one; 0 for others.
+    pub fn stalls(&self) -> u64 {
+        self.stalls
     }
 
     /// How long ago the last of these polls ended, to some 10 ms. `None`: there was none yet.

@@ -138,7 +138,14 @@ impl fmt::Display for TaskDump {
         if let Some(last) = self.last_poll {
             write!(f, ", {} polls, the last {} ago", self.polls, Time(last))?;
         }
-        self.busy.map_or(Ok(()), |busy| write!(f, ", busy for {}", Time(busy)))
+        if let Some(busy) = self.busy {
+            write!(f, ", busy for {}", Time(busy))?;
+        }
+        match self.stalls {
+            0 => Ok(()),
+            1 => f.write_str(", 1 stall"),
+            stalls => write!(f, ", {stalls} stalls"),
+        }
     }
 }
 

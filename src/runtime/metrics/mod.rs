@@ -4,6 +4,7 @@ mod histogram;
 mod snapshot;
 
 pub use histogram::Histogram;
+pub(super) use snapshot::Number;
 pub use snapshot::{RuntimeSnapshot, WorkerSnapshot};
 
 use super::handle::Inner;

@@ -3,6 +3,7 @@
 mod alarm;
 mod report;
 mod spares;
+mod stalled;
 mod suspect;
 mod watch;
 
@@ -260,6 +261,7 @@ impl Monitor {
         if let Some(task) = self.shared.registry.find(suspect.beat.task) {
             let location = task.meta().location;
             watch(&self.shared).sites.count(location);
+            watch(&self.shared).stalled.count(task.id());
             watch(&self.shared).stalls.fetch_add(1, Ordering::Relaxed);
             remote.stalls.add(1);
             suspect.counted = Some(location);

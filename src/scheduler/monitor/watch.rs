@@ -3,6 +3,7 @@
 use super::Monitor;
 use super::alarm::Alarm;
 use super::report::{Sites, StallHook};
+use super::stalled::Stalled;
 use crate::primitives::plain::{AtomicBool, AtomicU64, Ordering};
 use crate::primitives::{Mutex, clock};
 use crate::scheduler::sleep::Sleep;
@@ -46,6 +47,7 @@ pub(in super::super) struct Watch {
     pub(super) is_rung: AtomicBool,
     pub(super) is_over: AtomicBool,
     pub(in super::super) sites: Sites,
+    pub(in super::super) stalled: Stalled,
     pub(in super::super) stalls: AtomicU64,
     pub(in super::super) rescued: AtomicU64,
 }
@@ -62,6 +64,7 @@ impl Watch {
             is_rung: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             sites: Sites::default(),
+            stalled: Stalled::default(),
             stalls: AtomicU64::new(0),
             rescued: AtomicU64::new(0),
         }
