@@ -179,7 +179,7 @@ async fn load(start: Instant) {
     let mut number = 0u64;
     loop {
         ticks.tick().await;
-        let requests = 2.0 + 28.0 * tide(start);
+        let requests = 2.0 + 14.0 * tide(start);
         for _ in 0..requests as usize {
             number = number.wrapping_add(1);
             rt::spawn(request(number));

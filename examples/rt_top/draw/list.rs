@@ -36,7 +36,7 @@ const TASK: [Column<Task>; 9] = [
     number("polls", "POLLS", 7, |_, task| short(task.polls as f64)),
     number("rate", "/S", 6, |app, task| app.task_rates.get(&task.id).map_or_else(String::new, |rate| short(*rate))),
     number("age", "AGE", 8, |_, task| time(task.age_ns)),
-    number("last_poll", "LAST", 8, |_, task| task.last_poll_ns.map_or_else(|| "-".to_owned(), time)),
+    number("last_poll", "LAST", 8, |_, task| task.last_poll_ns.map_or_else(|| "-".to_owned(), ago)),
     number("stalls", "STALLS", 6, |_, task| if task.stalls > 0 { task.stalls.to_string() } else { String::new() }),
 ];
 
@@ -56,7 +56,7 @@ const PLACE: [Column<Place>; 9] = [
 const LEFT_OUT: [&str; 6] = ["last_poll", "rate", "running", "queued", "waiting", "id"];
 
 /// What is to be seen of a path.
-const NARROWEST_PLACE: u16 = 20;
+const NARROWEST_PLACE: u16 = 28;
 /// What it needs; the rest goes to the name.
 const WIDE_PLACE: u16 = 40;
 const WIDEST_NAME: u16 = 32;
@@ -112,6 +112,11 @@ fn title<'a>(app: &App, theme: Theme) -> Line<'a> {
         title.push(Span::styled(format!("{} of {} ", count(first as u64), count(all)), theme.dim()));
     }
     Line::from(title)
+}
+
+/// Of a clock that goes in steps of 8 ms.
+fn ago(nanoseconds: u64) -> String {
+    if nanoseconds < 10_000_000 { "now".to_owned() } else { time(nanoseconds) }
 }
 
 /// The columns for which there is room.
@@ -201,6 +206,14 @@ fn style_of(task: &Task, theme: Theme) -> Style {
     }
 }
 
+/// What is said in words that a column has no room for.
+const SHORT: [(&str, &str); 4] = [
+    ("something outside the runtime", "something outside"),
+    ("descriptor ", "fd "),
+    (" to be ", " "),
+    ("the end of ", ""),
+];
+
 /// What a task does, in few words.
 pub(super) fn state(task: &Task) -> String {
     match (&*task.state, task.worker, task.remaining_ns) {
@@ -209,8 +222,7 @@ pub(super) fn state(task: &Task) -> String {
         ("running", None, _) => "runs".to_owned(),
         ("waiting", _, Some(remaining)) => format!("timer in {}", time(remaining)),
         ("waiting", _, None) => {
-            let what = task.waits_for.trim_start_matches("the ");
-            if what.starts_with("something outside") { "something outside".to_owned() } else { what.to_owned() }
+            SHORT.iter().fold(task.waits_for.clone(), |text, (long, short)| text.replace(long, short))
         }
         (state, ..) => state.to_owned(),
     }

@@ -102,10 +102,10 @@ fn a_picture_has_the_program_its_tasks_workers_and_rates() {
     line_of(&text, "none yet");
     line_of(&text, "tasks by busy 1 of 100 003");
     let stuck = line_of(&text, "reader");
-    for part in ["7 reader", "runs on 1, 250 ms", "14 ms", "7000", "61.0 s", "4 …server/connections.rs:7"] {
+    for part in ["7 reader", "runs on 1, 250 ms", "14 ms", "7000", "61.0 s", "4 src/server/connections.rs:7"] {
         assert!(stuck.contains(part), "{part:?}: {stuck}");
     }
-    assert!(line_of(&text, "descriptor 7").contains("wri") && !text.contains('\u{1b}'));
+    assert!(line_of(&text, "fd 7 readable").contains("wri") && !text.contains('\u{1b}'));
     line_of(&text, "q quit");
 }
 
@@ -122,7 +122,7 @@ fn a_poll_that_lasts_is_red_and_the_worker_that_is_always_busy_too() {
     };
     assert_eq!(colour_of("reader"), Color::LightRed);
     assert_eq!(colour_of(&"█".repeat(20)), Color::LightRed);
-    assert_eq!(colour_of("descriptor"), Color::Reset);
+    assert_eq!(colour_of("fd 7"), Color::Reset);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn every_size_of_screen_has_a_picture_with_as_much_as_it_can_hold() {
     let small = text(&mut app, 60, 8);
     assert!(small.contains("reader") && !small.contains("workers "), "{small}");
     let usual = text(&mut app, 80, 24);
-    assert!(usual.contains("poll times") && usual.contains("descriptor 7") && usual.contains("rs:9"), "{usual}");
+    assert!(usual.contains("poll times") && usual.contains("fd 7") && usual.contains("rs:9"), "{usual}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::primitives::plain::{AtomicBool, Ordering};
 use crate::primitives::{clock, thread};
 use crate::runtime::handle::Inner;
 use rustix::event::{PollFd, PollFlags, poll};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Service {
     file: File,
     is_over: AtomicBool,
-    /// What is written here wakes the thread.
+    /// What is written here wakes the thread, for good: nobody reads it.
     bell: UnixStream,
 }
 
@@ -46,7 +46,6 @@ impl Service {
         let begin = || {
             let (bell, rings) = UnixStream::pair()?;
             bell.set_nonblocking(true)?;
-            rings.set_nonblocking(true)?;
             Ok((bell, rings))
         };
         let (bell, rings) = match begin() {
@@ -82,7 +81,7 @@ impl Service {
 
     /// Removes the socket, and has the thread end. May be called again.
     pub(super) fn end(&self) {
-        // Ordering: Relaxed; the bell, a system call, orders it before the thread's look.
+        // Ordering: Relaxed; the bell goes on ringing until the thread has seen it.
         if !self.is_over.swap(true, Ordering::Relaxed) {
             self.file.remove();
             // A bell that cannot be rung because it has been rung will do.
@@ -113,7 +112,6 @@ impl Server {
             if self.service.is_over.load(Ordering::Relaxed) {
                 return;
             }
-            let _ = self.rings.read(&mut [0; 8]);
             let now = clock::now();
             self.let_in(now);
             let runtime = &self.runtime;
