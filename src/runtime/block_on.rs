@@ -188,6 +188,7 @@ impl Drop for Borrowed<'_> {
 
 /// The future of a thread in `block_on` on a current-thread runtime.
 struct MainFuture<'a, F: Future> {
+    scheduler: &'a Shared,
     exposed: &'a Exposed<'a>,
     future: Pin<&'a mut F>,
     thread: Arc<ThreadWaker>,
@@ -205,9 +206,12 @@ impl<F: Future> Main for MainFuture<'_, F> {
         if self.thread.take_woken() {
             let _whose = self.caller.begin();
             budget::refill();
-            if let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
-                self.output = Some(output);
-            }
+            let (future, mut cx) = (self.future.as_mut(), Context::from_waker(&self.waker));
+            self.scheduler.record_main(|| {
+                if let Poll::Ready(output) = future.poll(&mut cx) {
+                    self.output = Some(output);
+                }
+            });
             // It is no task, and the next poll is another's.
             wait::forget();
         }
@@ -232,7 +236,9 @@ pub(super) fn as_worker<F: Future>(core: &Core, inner: &Inner, future: F) -> F::
     let exposed = Exposed::new(inner, &thread);
     let waker = Waker::from(thread.clone());
     let caller = Whose::from(try_id());
-    let mut main = MainFuture { exposed: &exposed, future, thread: thread.clone(), waker, output: None, caller };
+    let scheduler = &*inner.scheduler;
+    let mut main =
+        MainFuture { scheduler, exposed: &exposed, future, thread: thread.clone(), waker, output: None, caller };
     let _scope = poll_scope();
     loop {
         if let Some(borrowed) = core.take(&thread) {

@@ -7,7 +7,7 @@ use super::failure::{Failure, UnhandledPanic};
 use super::handle::{Handle, Inner, RuntimeFlavor};
 use super::insight;
 use super::threads::{DEFAULT_NAME, Look, Starter, Threads};
-use super::{Kind, LocalOptions, LocalRuntime, Runtime};
+use super::{Kind, LocalOptions, LocalRuntime, Runtime, recording};
 use crate::blocking::{self, OnPanic, OnQuiet, Pool};
 use crate::driver::Driver;
 use crate::primitives::owner::{Thread, this_thread};
@@ -54,6 +54,7 @@ pub struct Builder {
     time_all_polls: bool,
     time_all_delays: bool,
     time_tasks: bool,
+    pub(super) recording: recording::Settings,
     stalls: Tuning,
     pub(super) insight: insight::Wanted,
 }
@@ -104,12 +105,14 @@ impl Builder {
             time_all_polls: false,
             time_all_delays: false,
             time_tasks: false,
+            recording: recording::Settings::default(),
             stalls: Tuning {
                 after: Some(STALL_AFTER),
                 max_spares: SPARES,
                 spares_for_loops: true,
                 report_after: Some(REPORT_AFTER),
                 on_stall: None,
+                on_stalled: None,
                 backtraces: false,
             },
             insight: insight::Wanted::default(),
@@ -519,7 +522,8 @@ impl Builder {
         })?;
         let driver = Arc::new(driver);
         let failure = (self.unhandled_panic == UnhandledPanic::ShutdownRuntime).then(Failure::new);
-        let on_panic = failure.clone().map(|failure| Arc::new(move |task: &TaskRef| failure.fail(task)) as OnPanic);
+        let dumps = recording::Dumps::new(&self.recording);
+        let on_panic = on_panic(failure.clone(), dumps.clone());
         let blocking = self.blocking_pool(&driver, on_panic.clone());
         self.pause(&driver)?;
         let events = driver.is_enabled().then(|| driver.clone() as Arc<dyn Events>);
@@ -533,10 +537,11 @@ impl Builder {
             time_all_polls: self.time_all_polls || self.time_tasks,
             time_tasks: self.time_tasks,
             time_all_delays: self.time_all_delays,
+            recorded: self.recording.capacity,
             hooks: self.hooks.clone(),
             on_panic,
             seed: random::seed(),
-            tuning: (self.flavor == RuntimeFlavor::MultiThread).then(|| self.stalls.clone()),
+            tuning: (self.flavor == RuntimeFlavor::MultiThread).then(|| self.tuning(dumps.clone())),
         };
         let (scheduler, mut cores) = Shared::new(workers, events, config);
         let inner = Arc::new(Inner {
@@ -559,6 +564,12 @@ impl Builder {
         if let Some(failure) = &inner.failure {
             failure.begin(&inner);
         }
+        if let Some(dumps) = &dumps {
+            dumps.begin(&inner);
+        }
+        if self.recording.is_on {
+            inner.scheduler.start_recording();
+        }
         inner.blocking.begin(Box::new(Starter(Arc::downgrade(&inner))));
         // Before the threads, which look for it when they begin.
         let compat = self.compat.start(&inner)?;
@@ -570,6 +581,11 @@ impl Builder {
         let runtime = Runtime::new_with(handle, kind, compat);
         self.insight.start(&runtime.handle().inner)?;
         Ok(runtime)
+    }
+
+    fn tuning(&self, dumps: Option<Arc<recording::Dumps>>) -> Tuning {
+        let on_stalled = dumps.map(|dumps| Arc::new(move || dumps.stalled()) as Hook);
+        Tuning { on_stalled, ..self.stalls.clone() }
     }
 
     #[cfg(not(feature = "test-util"))]
@@ -651,6 +667,21 @@ impl Builder {
             kept.unwrap_or_else(|| name())
         }))
     }
+}
+
+/// What is done about a panic of a task or a closure, before its handle hears of it.
+fn on_panic(failure: Option<Arc<Failure>>, dumps: Option<Arc<recording::Dumps>>) -> Option<OnPanic> {
+    if failure.is_none() && dumps.is_none() {
+        return None;
+    }
+    Some(Arc::new(move |task: &TaskRef| {
+        if let Some(dumps) = &dumps {
+            dumps.panicked();
+        }
+        if let Some(failure) = &failure {
+            failure.fail(task);
+        }
+    }))
 }
 
 fn from_environment(variable: &str) -> io::Result<Option<usize>> {

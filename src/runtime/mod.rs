@@ -38,6 +38,7 @@ mod insight;
 pub(crate) mod join_set;
 mod local;
 mod metrics;
+mod recording;
 pub(crate) mod spawn;
 mod task_hooks;
 mod threads;
@@ -54,10 +55,12 @@ pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
 pub use insight::InsightServer;
 pub use local::{LocalOptions, LocalRuntime};
 pub use metrics::{Histogram, RuntimeMetrics, RuntimeSnapshot, WorkerSnapshot};
+pub use recording::Recording;
 
 use crate::driver::Driver;
 use crate::primitives::{clock, thread};
 use crate::scheduler::{Events, NoMain};
+use crate::task::wait::Cause;
 use crate::task::{JoinHandle, Meta, TaskRef};
 use block_on::Core;
 use handle::Inner;
@@ -262,12 +265,12 @@ impl fmt::Debug for Runtime {
 }
 
 impl Events for Driver {
-    fn turn(&self, call: &mut dyn FnMut()) -> bool {
-        Driver::turn(self, call)
+    fn turn(&self, call: &mut dyn FnMut(), wakes: &mut dyn FnMut(Cause, usize)) -> bool {
+        Driver::turn(self, call, wakes)
     }
 
-    fn wait(&self, begin: &mut dyn FnMut() -> bool) -> bool {
-        Driver::wait(self, begin)
+    fn wait(&self, begin: &mut dyn FnMut() -> bool, wakes: &mut dyn FnMut(Cause, usize)) -> bool {
+        Driver::wait(self, begin, wakes)
     }
 
     fn interrupt(&self) {

@@ -1,6 +1,6 @@
 //! What a program is told of its tasks' lives.
 
-use super::header::{RunToken, TaskRef};
+use super::header::{Run, RunToken, TaskRef};
 use super::{Ending, Id};
 use crate::primitives::contain::contain;
 use std::fmt;
@@ -78,17 +78,17 @@ impl TaskHooks {
     }
 
     /// Runs a task, and calls what is to be called before and after.
-    pub(crate) fn run(&self, token: RunToken) -> Option<RunToken> {
+    pub(crate) fn run(&self, token: RunToken) -> Run {
         // The task may be gone after its run.
         let task = token.task_ref();
         if let Some(hook) = &self.before_poll {
             call(hook, &task);
         }
-        let again = token.run();
+        let run = token.run_once();
         if let Some(hook) = &self.after_poll {
             call(hook, &task);
         }
-        again
+        run
     }
 }
 

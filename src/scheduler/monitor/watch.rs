@@ -7,7 +7,7 @@ use super::stalled::Stalled;
 use crate::primitives::plain::{AtomicBool, AtomicU64, Ordering};
 use crate::primitives::{Mutex, clock};
 use crate::scheduler::sleep::Sleep;
-use crate::scheduler::{Shared, Threads};
+use crate::scheduler::{Hook, Shared, Threads};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -22,6 +22,8 @@ pub(crate) struct Tuning {
     pub(crate) spares_for_loops: bool,
     pub(crate) report_after: Option<Duration>,
     pub(crate) on_stall: Option<StallHook>,
+    /// Called by the monitor itself, so that it must be quick, for each poll that takes longer than that.
+    pub(crate) on_stalled: Option<Hook>,
     pub(crate) backtraces: bool,
 }
 

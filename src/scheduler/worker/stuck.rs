@@ -52,6 +52,9 @@ impl Worker {
     /// This worker is stuck: others are to find what it wakes, and at once.
     #[cold]
     pub(super) fn push_to_others(&self, token: RunToken) {
+        if self.detour.records() {
+            self.record_push(&token);
+        }
         self.shared.push_to_injector(token);
         self.shared.notify();
     }
