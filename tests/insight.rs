@@ -101,7 +101,7 @@ fn each_request_is_answered_by_a_line_of_json() {
         for runtime in [multi(2), current()] {
             let (_folder, server) = serve(&runtime);
             let mut looker = Looker::new(server.path());
-            for request in ["help", "hello", "metrics", "tasks", "places", "dump"] {
+            for request in ["help", "hello", "metrics", "tasks", "places", "dump", "trace"] {
                 let reply = looker.ask(request);
                 assert_eq!((&reply["reply"], &reply["protocol"]), (&request.into(), &1.into()), "{reply}");
             }
@@ -256,6 +256,39 @@ fn a_dump_is_text_with_a_line_for_each_task_if_that_is_wanted() {
         let lines = |reply: &Value| reply["text"].as_str().unwrap().lines().count();
         assert_eq!((lines(&short), lines(&each)), (2, 6));
         assert_eq!((&each["tasks"], &each["is_cut"]), (&5.into(), &false.into()));
+    });
+}
+
+#[test]
+fn the_flight_recorder_is_switched_and_saved_from_outside() {
+    within(SOON, || {
+        let runtime = multi(2);
+        let (folder, server) = serve(&runtime);
+        let mut looker = Looker::new(server.path());
+        let path = folder.0.join("a trace.json");
+        let save = format!("trace save {}", path.display());
+        assert_eq!(looker.ask("trace")["is_on"], false);
+        assert!(looker.ask(&save)["error"].as_str().unwrap().contains("nothing has been recorded"));
+        assert_eq!(looker.ask("trace start")["is_on"], true);
+        assert!(runtime.handle().is_recording());
+        assert_eq!(looker.ask("metrics")["is_recording"], true);
+        let work = async {
+            for _ in 0..100 {
+                rt::spawn(rt::task::yield_now()).await.unwrap();
+            }
+        };
+        runtime.block_on(runtime.spawn(work)).unwrap();
+        assert_eq!(looker.ask("trace stop")["is_on"], false);
+        let saved = looker.ask(&save);
+        assert!(saved["events"].as_u64().unwrap() > 100 && saved["length_ns"].as_u64().unwrap() > 0, "{saved}");
+        let written = fs::read_to_string(&path).unwrap();
+        assert!(serde_json::from_str::<Value>(&written).unwrap()["traceEvents"].as_array().unwrap().len() > 100);
+
+        assert!(looker.ask(&save)["error"].as_str().unwrap().contains("there is such a file"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), written);
+        assert!(looker.ask("trace save here.json")["error"].as_str().unwrap().contains("absolute"));
+        let nowhere = looker.ask(&format!("trace save {}/nowhere/a.json", folder.0.display()));
+        assert!(nowhere["error"].as_str().unwrap().contains("nowhere"), "{nowhere}");
     });
 }
 

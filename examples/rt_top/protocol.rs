@@ -47,6 +47,7 @@ pub(crate) struct Metrics {
     pub(crate) blocking_threads: u64,
     pub(crate) idle_blocking_threads: u64,
     pub(crate) blocking_queue_depth: u64,
+    pub(crate) is_recording: bool,
     pub(crate) poll_times: Histogram,
     pub(crate) schedule_delays: Histogram,
     pub(crate) workers: Vec<Worker>,
@@ -146,6 +147,17 @@ pub(crate) struct Dump {
     pub(crate) text: String,
     pub(crate) tasks: u64,
     pub(crate) is_cut: bool,
+}
+
+/// Of the flight recorder.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Trace {
+    pub(crate) is_on: bool,
+    /// Where it was saved, if it was.
+    pub(crate) path: Option<String>,
+    pub(crate) events: u64,
+    pub(crate) length_ns: u64,
 }
 
 impl Histogram {

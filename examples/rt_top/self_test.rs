@@ -2,7 +2,7 @@
 
 use crate::draw::Theme;
 use crate::find::Target;
-use crate::protocol::Dump;
+use crate::protocol::{Dump, Trace};
 use crate::state::App;
 use crate::wire::{self, News, Order};
 use crate::{look, picture, picture_of, runtime};
@@ -106,6 +106,17 @@ async fn is_told_what_tasks_do(target: &mut Target) -> Outcome {
     assert!(dump.tasks as usize > IDLE && dump.text.contains("\"ping 1\""), "{}", dump.text);
     let each: Dump = connection.ask("dump each").await??;
     assert!(each.text.len() > 1_000_000 && each.text.len() <= 16 << 20, "{} bytes", each.text.len());
+    let folder = std::env::temp_dir().join(format!("rt-top-{}", std::process::id()));
+    let path = folder.join("trace.json");
+    let started: Trace = connection.ask("trace start").await??;
+    assert!(started.is_on);
+    rt::time::sleep(Duration::from_millis(200)).await;
+    let saved: Trace = connection.ask(&format!("trace save {}", path.display())).await??;
+    assert!(saved.events > 100, "{saved:?}");
+    let stopped: Trace = connection.ask("trace stop").await??;
+    assert!(!stopped.is_on);
+    let trace = std::fs::read_to_string(&path)?;
+    assert!(trace.contains("ticker") && trace.contains("cruncher"), "tasks have their names in a trace");
     let refused = connection.ask::<Dump>("dump everything").await?.unwrap_err();
     assert!(refused.contains("`each`"), "{refused}");
     Ok(())

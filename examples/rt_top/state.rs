@@ -1,7 +1,7 @@
 //! What is on the screen, and what keys do to it. Knows nothing of terminals but keys, and nothing of sockets but what has been heard.
 
 use crate::numbers::{self, Moments};
-use crate::protocol::{Dump, Hello, Listing, Place, Task};
+use crate::protocol::{Dump, Hello, Listing, Place, Task, Trace};
 use crate::wire::{Frame, News, Order, View};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::HashMap;
@@ -94,6 +94,8 @@ pub(crate) struct App {
     /// Lines of the list that are on the screen, as it was drawn last.
     pub(crate) height: usize,
     pub(crate) overlay: Option<Overlay>,
+    /// The program's flight recorder is on.
+    pub(crate) is_recording: bool,
     /// What is told instead of the keys, until the next one.
     pub(crate) notice: Option<String>,
     pub(crate) is_over: bool,
@@ -123,6 +125,7 @@ impl App {
             first: 0,
             height: 1,
             overlay: None,
+            is_recording: false,
             notice: None,
             is_over: false,
             folder,
@@ -206,6 +209,7 @@ impl App {
             News::Refused(why) => self.notice = Some(why),
             News::Frame(frame) => self.show(*frame),
             News::Dumped { each, dump } => self.show_dump(each, dump),
+            News::Traced(trace) => self.show_trace(trace),
         }
     }
 
@@ -223,6 +227,7 @@ impl App {
                 self.task_rates = listing.tasks.iter().filter_map(rate).collect();
             }
         }
+        self.is_recording = metrics.is_recording;
         self.moments.push(metrics);
         self.listing = listing;
         self.selected = self.selected.min(self.lines().saturating_sub(1));
@@ -242,15 +247,34 @@ impl App {
         });
     }
 
+    fn show_trace(&mut self, trace: Trace) {
+        self.is_recording = trace.is_on;
+        self.notice = Some(match trace {
+            Trace { path: Some(path), events, length_ns, .. } => {
+                let (events, length) = (numbers::count(events), numbers::time(length_ns));
+                format!("{events} events of {length} are in {path}: open it in ui.perfetto.dev")
+            }
+            Trace { is_on: true, .. } => "a trace is recorded; t stops it, T saves it".to_owned(),
+            Trace { is_on: false, .. } => "the trace is stopped; T saves it".to_owned(),
+        });
+    }
+
+    /// Names of files for this program.
+    fn paths(&self, ending: &str) -> impl Iterator<Item = PathBuf> {
+        // The program that is asked to write one may be in another folder.
+        let folder = std::path::absolute(&self.folder).unwrap_or_else(|_| self.folder.clone());
+        let (name, process) = (self.hello.name().to_owned(), self.hello.pid);
+        (1..).map(move |number| folder.join(format!("{name}-{process}-{number}.{ending}")))
+    }
+
     /// Writes a file of a name that is not taken.
     fn save(&self, ending: &str, text: &str) -> std::io::Result<PathBuf> {
-        let mut number = 1;
+        let mut paths = self.paths(ending);
         loop {
-            let file = format!("{}-{}-{number}.{ending}", self.hello.name(), self.hello.pid);
-            let path = self.folder.join(file);
+            let path = paths.next().ok_or(std::io::ErrorKind::AlreadyExists)?;
             match std::fs::File::create_new(&path) {
                 Ok(mut file) => return std::io::Write::write_all(&mut file, text.as_bytes()).map(|()| path),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
         }
@@ -333,12 +357,21 @@ impl App {
             KeyCode::Char(' ' | 'p') => self.is_paused = !self.is_paused,
             KeyCode::Char('+') => self.period = self.period.saturating_sub(1),
             KeyCode::Char('-') => self.period = (self.period + 1).min(PERIODS.len() - 1),
-            KeyCode::Char('d' | 'D') => {
-                if matches!(self.link, Link::Live) {
-                    self.notice = Some("asks for a dump".to_owned());
-                    return Some(Order::Dump { each: key == KeyCode::Char('D') });
-                }
+            KeyCode::Char('d' | 'D' | 't' | 'T') if !matches!(self.link, Link::Live) => {
                 self.notice = Some("there is no program to ask".to_owned());
+            }
+            KeyCode::Char('d' | 'D') => {
+                self.notice = Some("asks for a dump".to_owned());
+                return Some(Order::Dump { each: key == KeyCode::Char('D') });
+            }
+            KeyCode::Char('t') => {
+                let request = if self.is_recording { "trace stop" } else { "trace start" };
+                return Some(Order::Trace(request.to_owned()));
+            }
+            KeyCode::Char('T') => {
+                let path = self.paths("trace.json").find(|path| !path.exists())?;
+                self.notice = Some("asks for the trace".to_owned());
+                return Some(Order::Trace(format!("trace save {}", path.display())));
             }
             KeyCode::Enter => {
                 // From a place to its tasks.
@@ -491,6 +524,21 @@ mod tests {
         assert!(matches!(app.overlay, Some(Overlay::Detail)));
         press(&mut app, "x");
         assert!(app.overlay.is_none());
+    }
+
+    #[test]
+    fn a_trace_is_started_stopped_and_saved() {
+        let mut app = app();
+        assert_eq!(press(&mut app, "t"), Some(Order::Trace("trace start".to_owned())));
+        app.hear(News::Traced(Trace { is_on: true, ..Trace::default() }));
+        assert!(app.is_recording && app.notice.is_some());
+        assert_eq!(press(&mut app, "t"), Some(Order::Trace("trace stop".to_owned())));
+        let Some(Order::Trace(request)) = press(&mut app, "T") else { panic!("it is saved") };
+        let path = request.strip_prefix("trace save ").unwrap();
+        assert!(std::path::Path::new(path).is_absolute() && path.ends_with(".trace.json"));
+        let saved = Trace { path: Some(path.to_owned()), events: 1234, ..Trace::default() };
+        app.hear(News::Traced(saved));
+        assert!(!app.is_recording && app.notice.unwrap().contains("1 234 events"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A task of a runtime of this program's own. It is told what to ask for by [`Order`]s, and tells what it has heard as [`News`].
 
 use crate::find::Target;
-use crate::protocol::{Dump, Hello, Listing, Metrics, PROTOCOL};
+use crate::protocol::{Dump, Hello, Listing, Metrics, PROTOCOL, Trace};
 use rt::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use rt::net::UnixStream;
 use rt::sync::mpsc::UnboundedReceiver;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// A program that is stopped in a debugger does not answer. One that is only stuck does.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// For a dump: a text of some megabytes, of a program that is busy.
+/// For a dump or a trace: some megabytes, of a program that is busy.
 const LONG_PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks for a program that is not there.
 const LOOK: Duration = Duration::from_millis(300);
@@ -32,7 +32,11 @@ pub(crate) struct View {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Order {
     Show(View),
-    Dump { each: bool },
+    Dump {
+        each: bool,
+    },
+    /// To the flight recorder: a request.
+    Trace(String),
 }
 
 /// What has been heard.
@@ -44,6 +48,7 @@ pub(crate) enum News {
         each: bool,
         dump: Dump,
     },
+    Traced(Trace),
     /// A request was refused.
     Refused(String),
     /// There is no connection, and why.
@@ -121,6 +126,16 @@ async fn follow(
                 }
                 continue;
             }
+            Ok(Some(Order::Trace(request))) => {
+                let news = match connection.ask(&request).await? {
+                    Ok(trace) => News::Traced(trace),
+                    Err(refusal) => News::Refused(refusal),
+                };
+                if !tell(news) {
+                    return Ok(());
+                }
+                continue;
+            }
             Ok(None) => return Ok(()),
             Err(_) if view.is_paused => {
                 next = Instant::now() + view.every;
@@ -179,7 +194,8 @@ impl Connection {
                 _ => Ok(line),
             }
         };
-        let patience = if request.starts_with("dump") { LONG_PATIENCE } else { PATIENCE };
+        let is_long = request.starts_with("dump") || request.starts_with("trace");
+        let patience = if is_long { LONG_PATIENCE } else { PATIENCE };
         let line = timeout(patience, answer).await.unwrap_or_else(|_| {
             Err(io::Error::new(io::ErrorKind::TimedOut, "the program does not answer: it may be stopped"))
         })?;

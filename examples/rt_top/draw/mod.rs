@@ -82,6 +82,9 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, app: &App, theme: Theme) {
         line.push(Span::styled(hello.name().to_owned(), theme.strong()));
         line.push(Span::raw(format!(" {}, {flavor}, {workers}, up {}", hello.pid, time(elapsed))));
     }
+    if app.is_recording {
+        line.push(Span::styled("  ● records a trace", theme.bad()));
+    }
     let state = match (&app.link, app.is_paused) {
         (Link::Waiting(_), _) => Span::styled("○ not connected ", theme.bad()),
         (Link::Live, true) => Span::styled("‖ paused ", theme.notable()),

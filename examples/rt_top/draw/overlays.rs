@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
 /// The keys of the bottom line, the most needed first: a narrow screen cuts the rest.
-pub(super) const SHORT_HELP: [(&str, &str); 9] = [
+pub(super) const SHORT_HELP: [(&str, &str); 11] = [
     ("q", "quit"),
     ("?", "help"),
     ("s", "sort"),
@@ -19,9 +19,11 @@ pub(super) const SHORT_HELP: [(&str, &str); 9] = [
     ("space", "pause"),
     ("d", "dump"),
     ("D", "to a file"),
+    ("t", "trace"),
+    ("T", "to a file"),
 ];
 
-const HELP: [(&str, &str); 17] = [
+const HELP: [(&str, &str); 19] = [
     ("up, down, j, k", "select a line; PageUp, PageDown, Home and End go further"),
     ("Enter", "all that is known of the task; from a place, to its tasks"),
     ("s, S", "sort by the next, or the last, thing there is to sort by"),
@@ -33,6 +35,8 @@ const HELP: [(&str, &str); 17] = [
     ("+, -", "more often, less often"),
     ("d", "dump: what all tasks do, those that are alike together"),
     ("D", "the same with a line for each task, into a file"),
+    ("t", "start a trace of what the workers do, or stop it"),
+    ("T", "what has been recorded last into a file, for ui.perfetto.dev"),
     ("q, Esc", "quit"),
     ("", ""),
     ("workers", "how much of the time each was awake, polls per second, and how many tasks are in its queue (q)"),

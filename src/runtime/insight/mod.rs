@@ -13,6 +13,7 @@
 //! | `request` | what a line asks for |
 //! | `reply` | what it is told |
 //! | `tasks` | the tasks that a request is about, of however many |
+//! | `trace` | the flight recorder, from outside |
 //!
 //! `docs/insight-protocol.md` has the protocol.
 //!
@@ -34,6 +35,8 @@ mod request;
 mod service;
 #[cfg(unix)]
 mod tasks;
+#[cfg(unix)]
+mod trace;
 
 use super::handle::Inner;
 use super::{Builder, Handle};

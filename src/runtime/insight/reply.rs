@@ -1,7 +1,7 @@
 //! What a request is told: one line of JSON each.
 
 use super::request::{HELP, Request};
-use super::tasks;
+use super::{tasks, trace};
 use crate::primitives::json::{self, Object};
 use crate::runtime::dump::Dump;
 use crate::runtime::handle::Inner;
@@ -57,6 +57,10 @@ fn tell(inner: &Arc<Inner>, request: &Request<'_>) -> String {
         Request::Tasks(query) => reply("tasks", |reply| tasks::write_tasks(inner, query, reply)),
         Request::Places(query) => reply("places", |reply| tasks::write_places(inner, query, reply)),
         Request::Dump { each } => reply("dump", |reply| write_dump(inner, *each, reply)),
+        Request::Trace(switch) => match trace::switch(inner, switch) {
+            Ok(fill) => reply("trace", fill),
+            Err(wrong) => error(&wrong),
+        },
     }
 }
 
@@ -85,6 +89,7 @@ fn write_metrics(inner: &Arc<Inner>, reply: &mut Object<'_>) {
     let metrics = RuntimeMetrics::new(inner.clone());
     let snapshot = metrics.snapshot();
     snapshot.each_number(&mut |name, value| number(reply, name, value));
+    reply.plain("is_recording", inner.scheduler.recorder().is_on());
     reply.object("poll_times", |object| histogram(&snapshot.poll_times, object));
     reply.object("schedule_delays", |object| histogram(&snapshot.schedule_delays, object));
     reply.array("workers", |list| {

@@ -13,10 +13,21 @@ pub(super) enum Request<'a> {
         /// Each task has a line of its own.
         each: bool,
     },
+    Trace(Switch<'a>),
+}
+
+/// What is to be done with the flight recorder.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Switch<'a> {
+    Look,
+    Start,
+    Stop,
+    /// What it has, to a file.
+    Save(&'a str),
 }
 
 /// All requests, as `help` tells them.
-pub(super) const HELP: [(&str, &str); 6] = [
+pub(super) const HELP: [(&str, &str); 7] = [
     ("help", "these lines"),
     ("hello", "which program and runtime this is"),
     ("metrics", "all numbers of the runtime, and where stalls come from"),
@@ -29,6 +40,7 @@ pub(super) const HELP: [(&str, &str); 6] = [
         "where tasks were spawned, by tasks, polls, busy, age, stalls or location",
     ),
     ("dump [each]", "what every task does, as text"),
+    ("trace [start|stop|save PATH]", "whether the flight recorder is on, once that is done"),
 ];
 
 /// Which tasks, and in what order.
@@ -116,6 +128,13 @@ impl<'a> Request<'a> {
                 "each" => Ok(Request::Dump { each: true }),
                 _ => Err(format!("`dump` takes `each`, or nothing, and not {rest:?}")),
             },
+            "trace" => match split(rest) {
+                ("", "") => Ok(Request::Trace(Switch::Look)),
+                ("start", "") => Ok(Request::Trace(Switch::Start)),
+                ("stop", "") => Ok(Request::Trace(Switch::Stop)),
+                ("save", path) if !path.is_empty() => Ok(Request::Trace(Switch::Save(path))),
+                _ => Err(format!("`trace` takes `start`, `stop`, `save PATH`, or nothing, and not {rest:?}")),
+            },
             "" => Err("the request is empty; `help` lists what there is".to_owned()),
             _ => Err(format!("there is no request {word:?}; `help` lists what there is")),
         }
@@ -181,6 +200,8 @@ mod tests {
         assert_eq!(Request::parse("metrics\r"), Ok(Request::Metrics));
         assert_eq!(Request::parse("  hello "), Ok(Request::Hello));
         assert_eq!(Request::parse("dump  each"), Ok(Request::Dump { each: true }));
+        assert_eq!(Request::parse("trace"), Ok(Request::Trace(Switch::Look)));
+        assert_eq!(Request::parse("trace save  /a file "), Ok(Request::Trace(Switch::Save("/a file"))));
     }
 
     #[test]
@@ -216,5 +237,7 @@ mod tests {
         error("tasks polls", "key=value");
         error("tasks size=1", "no option \"size\"");
         error("dump all", "`each`");
+        error("trace save", "`save PATH`");
+        error("trace start now", "`save PATH`");
     }
 }
