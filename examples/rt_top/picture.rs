@@ -23,80 +23,108 @@ const MARGIN: f64 = 10.0;
 const BEHIND: &str = "#14181d";
 const BEFORE: &str = "#d3d7cf";
 
-/// An SVG drawing. Bars are drawn as such, because not every font has the characters as wide as others.
+/// An SVG drawing. Bars and boxes are drawn as such: not every font has their characters without gaps.
 pub(crate) fn svg(buffer: &Buffer) -> String {
     let width = f64::from(buffer.area.width) * WIDTH + 2.0 * MARGIN;
     let height = f64::from(buffer.area.height) * HEIGHT + 2.0 * MARGIN;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" font-family=\"{FONT}\" font-size=\"14\">\n\
-         <rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"{BEHIND}\"/>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+         font-family=\"{FONT}\" font-size=\"14\" shape-rendering=\"crispEdges\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"{BEHIND}\"/>\n"
     );
     for y in 0..buffer.area.height {
         let mut x = 0;
         while x < buffer.area.width {
-            let run = run(buffer, x, y);
-            let cell = &buffer[(x, y)];
-            draw_run(&mut svg, cell, &run, x, y);
-            x += (run.len() as u16).max(1);
+            let cells = alike(buffer, x, y);
+            Run { cells: &cells, left: MARGIN + f64::from(x) * WIDTH, top: MARGIN + f64::from(y) * HEIGHT }
+                .draw(&mut svg);
+            x += cells.len() as u16;
         }
     }
     svg += "</svg>\n";
     svg
 }
 
-/// Cells that are drawn at once: of one look, and one for a bar.
-fn run(buffer: &Buffer, x: u16, y: u16) -> Vec<&str> {
-    let first = &buffer[(x, y)];
-    let is_alike = |cell: &Cell| (cell.fg, cell.bg, cell.modifier) == (first.fg, first.bg, first.modifier);
-    if part_of_block(first.symbol()).is_some() {
-        return vec![first.symbol()];
-    }
-    let cells = (x..buffer.area.width).map(|x| &buffer[(x, y)]);
-    cells
-        .take_while(|cell| is_alike(cell) && part_of_block(cell.symbol()).is_none())
-        .map(|cell| cell.symbol())
-        .collect()
+/// The cells from this one on that are drawn at once: those of one look, with text, or with the same bar or line. At least one.
+fn alike(buffer: &Buffer, x: u16, y: u16) -> Vec<&Cell> {
+    let look = |cell: &Cell| (cell.fg, cell.modifier, (!is_text(cell)).then(|| cell.symbol().to_owned()));
+    let first = look(&buffer[(x, y)]);
+    (x..buffer.area.width).map(|x| &buffer[(x, y)]).take_while(|cell| look(cell) == first).collect()
 }
 
-fn draw_run(svg: &mut String, cell: &Cell, run: &[&str], x: u16, y: u16) {
-    let is_reversed = cell.modifier.contains(Modifier::REVERSED);
-    let (left, top) = (MARGIN + f64::from(x) * WIDTH, MARGIN + f64::from(y) * HEIGHT);
-    let width = run.len() as f64 * WIDTH;
-    let (before, behind) = if is_reversed { (BEHIND, colour(cell.fg)) } else { (colour(cell.fg), BEHIND) };
-    if is_reversed {
+fn is_text(cell: &Cell) -> bool {
+    part_of_block(cell.symbol()).is_none() && lines(cell.symbol()).is_none()
+}
+
+/// Cells of one look, and where they are.
+struct Run<'a> {
+    cells: &'a [&'a Cell],
+    left: f64,
+    top: f64,
+}
+
+impl Run<'_> {
+    fn draw(&self, svg: &mut String) {
+        let cell = self.cells[0];
+        let is_reversed = cell.modifier.contains(Modifier::REVERSED);
+        let (before, behind) = if is_reversed { (BEHIND, colour(cell.fg)) } else { (colour(cell.fg), BEHIND) };
+        let (left, top, width) = (self.left, self.top, self.cells.len() as f64 * WIDTH);
+        if is_reversed {
+            rectangle(svg, left, top, width, HEIGHT, behind);
+        }
+        if let Some((across, up)) = part_of_block(cell.symbol()) {
+            let height = HEIGHT * up;
+            rectangle(svg, left, top + HEIGHT - height, width * across, height, before);
+        } else if let Some(directions) = lines(cell.symbol()) {
+            self.draw_lines(svg, directions, before);
+        } else {
+            self.write(svg, before);
+        }
+    }
+
+    /// From the middle of the cell to its sides; of several beside each other, one line.
+    fn draw_lines(&self, svg: &mut String, [to_left, up, to_right, down]: [bool; 4], colour: &str) {
+        let width = self.cells.len() as f64 * WIDTH;
+        let (x, y) = (self.left + width / 2.0, self.top + HEIGHT / 2.0);
+        if to_left || to_right {
+            let begin = if to_left { self.left } else { x };
+            let end = if to_right { self.left + width } else { x + 1.0 };
+            rectangle(svg, begin, y, end - begin, 1.0, colour);
+        }
+        if up || down {
+            let begin = if up { self.top } else { y };
+            let end = if down { self.top + HEIGHT } else { y };
+            rectangle(svg, x, begin, 1.0, end - begin, colour);
+        }
+    }
+
+    fn write(&self, svg: &mut String, colour: &str) {
+        let text: String = self.cells.iter().map(|cell| cell.symbol()).collect();
+        let begins = text.len() - text.trim_start().len();
+        let text = text.trim();
+        if text.is_empty() {
+            return;
+        }
+        let x = self.left + begins as f64 * WIDTH;
+        let y = self.top + HEIGHT * 0.76;
+        let length = text.chars().count() as f64 * WIDTH;
+        let is_bold = self.cells[0].modifier.contains(Modifier::BOLD);
+        let weight = if is_bold { " font-weight=\"bold\"" } else { "" };
+        let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         push(
             svg,
             format_args!(
-                "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{HEIGHT}\" fill=\"{behind}\"/>\n"
+                "<text x=\"{x:.1}\" y=\"{y:.1}\" textLength=\"{length:.1}\" fill=\"{colour}\"{weight} xml:space=\"preserve\">{text}</text>\n"
             ),
         );
     }
-    if let [symbol] = run
-        && let Some((across, up)) = part_of_block(symbol)
-    {
-        let (width, height) = (WIDTH * across, HEIGHT * up);
-        let top = top + HEIGHT - height;
-        push(
-            svg,
-            format_args!(
-                "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.2}\" height=\"{height:.2}\" fill=\"{before}\"/>\n"
-            ),
-        );
-        return;
-    }
-    let text: String = run.concat();
-    let inner = text.trim_end();
-    if inner.is_empty() {
-        return;
-    }
-    let length = inner.chars().count() as f64 * WIDTH;
-    let weight = if cell.modifier.contains(Modifier::BOLD) { " font-weight=\"bold\"" } else { "" };
+}
+
+fn rectangle(svg: &mut String, x: f64, y: f64, width: f64, height: f64, colour: &str) {
     push(
         svg,
         format_args!(
-            "<text x=\"{left:.1}\" y=\"{:.1}\" textLength=\"{length:.1}\" fill=\"{before}\"{weight} xml:space=\"preserve\">{}</text>\n",
-            top + HEIGHT * 0.76,
-            inner.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{colour}\"/>\n"
         ),
     );
 }
@@ -113,6 +141,21 @@ fn part_of_block(symbol: &str) -> Option<(f64, f64)> {
         0x2589..=0x258f => Some((f64::from(0x2590 - number) / 8.0, 1.0)),
         _ => None,
     }
+}
+
+/// To which sides of its cell a character goes: left, up, right, down.
+fn lines(symbol: &str) -> Option<[bool; 4]> {
+    let sides = match symbol {
+        "─" => "lr",
+        "│" => "ud",
+        "┌" => "rd",
+        "┐" => "ld",
+        "└" => "ur",
+        "┘" => "lu",
+        "╵" => "u",
+        _ => return None,
+    };
+    Some(['l', 'u', 'r', 'd'].map(|side| sides.contains(side)))
 }
 
 fn colour(colour: Color) -> &'static str {
@@ -146,5 +189,13 @@ mod tests {
         let svg = svg(&buffer);
         assert!(svg.contains(">a&lt;b</text>"), "{svg}");
         assert_eq!(svg.matches("<rect").count(), 3, "{svg}");
+    }
+
+    #[test]
+    fn a_line_across_many_cells_is_one_and_a_corner_two() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 10, 1));
+        buffer.set_string(0, 0, "┌────────", Style::new());
+        assert_eq!(svg(&buffer).matches("height=\"1.0\"").count(), 2);
+        assert!(!svg(&buffer).contains("<text"));
     }
 }

@@ -55,6 +55,7 @@ PROGRAM is a process's number, a program's name, or the path of a socket. Withou
   --once             print one picture as text, after a second, and end
   --svg              the same as a drawing
   --size WxH         of what --once and --svg print; default 100x36
+  --seconds N        for how long these look before; default 1
   --sort KEY         tasks by busy, polls, age, stalls, state, last_poll, id, name or location;
                      places by tasks, busy, polls, age, stalls or location
   --places           the places where tasks were spawned, instead of tasks
@@ -81,6 +82,7 @@ struct Arguments {
     task: Task,
     target: Target,
     size: (u16, u16),
+    seconds: u32,
     sort: Option<String>,
     by_place: bool,
     filter: String,
@@ -126,6 +128,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>, S
         task: Task::Watch,
         target: Target::Any,
         size: (100, 36),
+        seconds: 1,
         sort: None,
         by_place: false,
         filter: String::new(),
@@ -143,6 +146,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Arguments>, S
             "--sort" => arguments.sort = Some(value()?),
             "--filter" => arguments.filter = value()?,
             "--folder" => arguments.folder = value()?.into(),
+            "--seconds" => {
+                let seconds = value()?;
+                let parsed = seconds.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
+                arguments.seconds = parsed.ok_or_else(|| format!("{seconds:?} is no number of seconds"))?;
+            }
             "--size" => {
                 let size = value()?;
                 let parsed = size.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
@@ -250,20 +258,24 @@ fn once(arguments: Arguments, as_svg: bool) -> Result<(), Box<dyn Error>> {
     let mut app = app(&arguments)?;
     let mut target = arguments.target;
     let runtime = runtime()?;
-    runtime.block_on(look(&mut app, &mut target))?;
+    runtime.block_on(look(&mut app, &mut target, arguments.seconds))?;
     let theme = Theme::of_environment();
     let buffer = picture_of(&mut app, arguments.size, theme)?;
     print!("{}", if as_svg { picture::svg(&buffer) } else { picture::text(&buffer) });
     Ok(())
 }
 
-/// Looks at the program for a second.
-async fn look(app: &mut App, target: &mut Target) -> Result<(), Box<dyn Error>> {
+/// Looks at the program for so long.
+async fn look(app: &mut App, target: &mut Target, seconds: u32) -> Result<(), Box<dyn Error>> {
     let (mut connection, hello) = wire::connect_within(target, PATIENCE).await?;
     app.hear(News::Connected(Box::new(hello)));
-    // Enough for the curves to be curves.
-    for pause in [0, 250, 250, 250, 250] {
-        rt::time::sleep(Duration::from_millis(pause)).await;
+    // In four looks at least, so that curves are curves.
+    let looks = seconds.max(4);
+    let pause = Duration::from_secs(seconds.into()) / looks;
+    for look in 0..=looks {
+        if look > 0 {
+            rt::time::sleep(pause).await;
+        }
         let frame = wire::frame(&mut connection, &app.view().list).await??;
         app.hear(News::Frame(Box::new(frame)));
     }

@@ -65,7 +65,7 @@ async fn test(socket: &Path) -> Outcome {
 async fn shows(app: &mut App, target: &mut Target, expected: &[&str]) -> Outcome {
     let until = Instant::now() + SOON;
     loop {
-        look(app, target).await?;
+        look(app, target, 1).await?;
         let text = picture::text(&picture_of(app, (120, 40), Theme::of_environment())?);
         let missing: Vec<_> = expected.iter().filter(|part| !text.contains(**part)).collect();
         if missing.is_empty() {

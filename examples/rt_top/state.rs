@@ -67,7 +67,7 @@ const PERIODS: [Duration; 6] = [
 /// Lines that are asked for at least, so that a little scrolling asks for nothing.
 const LINES: usize = 100;
 /// Lines that the program would list at most.
-const MOST_LINES: usize = 10_000;
+const MOST_LINES: usize = 1000;
 
 /// See the module's page.
 #[derive(Debug)]

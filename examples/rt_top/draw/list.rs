@@ -162,6 +162,8 @@ fn draw_line<T>(
 ) {
     let y = area.y + 1 + (line - app.first) as u16;
     let mut x = area.x;
+    // Also where nothing is written, so that a selected line is of one colour.
+    buffer.set_style(Rect { y, height: 1, ..area }, style);
     for column in columns {
         write(buffer, area, x, y, column.width, &(column.text)(app, of), column.is_number, style);
         x += column.width + 1;
