@@ -45,10 +45,13 @@ pub(crate) fn svg(buffer: &Buffer) -> String {
     svg
 }
 
-/// The cells from this one on that are drawn at once: those of one look, with text, or with the same bar or line. At least one.
+/// The cells from this one on that are drawn at once: those of one look, with text, or with the same bar, or a line across. At least one.
 fn alike(buffer: &Buffer, x: u16, y: u16) -> Vec<&Cell> {
     let look = |cell: &Cell| (cell.fg, cell.modifier, (!is_text(cell)).then(|| cell.symbol().to_owned()));
     let first = look(&buffer[(x, y)]);
+    if lines(buffer[(x, y)].symbol()).is_some_and(|[_, up, _, down]| up || down) {
+        return vec![&buffer[(x, y)]];
+    }
     (x..buffer.area.width).map(|x| &buffer[(x, y)]).take_while(|cell| look(cell) == first).collect()
 }
 
@@ -192,10 +195,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_across_many_cells_is_one_and_a_corner_two() {
+    fn a_line_across_many_cells_is_one_and_those_upwards_are_one_each() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 10, 1));
         buffer.set_string(0, 0, "┌────────", Style::new());
         assert_eq!(svg(&buffer).matches("height=\"1.0\"").count(), 2);
         assert!(!svg(&buffer).contains("<text"));
+        buffer.set_string(0, 0, "││        ", Style::new());
+        assert_eq!(svg(&buffer).matches("width=\"1.0\"").count(), 2);
     }
 }

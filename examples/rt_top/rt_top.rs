@@ -14,7 +14,7 @@
 //! | `find` | which program |
 //! | `wire` | the connection: a task that asks and tells |
 //! | `protocol` | what the program tells |
-//! | `state` | what is on the screen, and what keys do |
+//! | `state/` | what is on the screen, and what keys do |
 //! | `numbers` | rates, and numbers for people |
 //! | `draw/` | the picture |
 //! | `picture` | the same without a terminal |

@@ -2,8 +2,6 @@
 //!
 //! Reading is left to libraries; so is writing, for whoever has a choice: this is here to spare a runtime the dependency.
 
-#![allow(dead_code, reason = "who writes what depends on features")]
-
 use std::fmt::{Display, Write};
 
 /// Appends an object.

@@ -60,6 +60,8 @@ const NARROWEST_PLACE: u16 = 28;
 /// What it needs; the rest goes to the name.
 const WIDE_PLACE: u16 = 40;
 const WIDEST_NAME: u16 = 32;
+/// Where the place has hardly any.
+const NARROW_STATE: u16 = 16;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &mut App, theme: Theme) {
     let block = block(title(app, theme), theme);
@@ -128,6 +130,9 @@ fn fitting<T>(columns: &'static [Column<T>], width: u16) -> Vec<Column<T>> {
             break;
         }
         shown.retain(|column| column.key != left_out);
+    }
+    if used(&shown) + NARROWEST_PLACE > width {
+        shown.iter_mut().filter(|column| column.key == "state").for_each(|column| column.width = NARROW_STATE);
     }
     let left = width.saturating_sub(used(&shown) + WIDE_PLACE);
     if let Some(name) = shown.iter_mut().find(|column| column.key == "name") {
@@ -222,6 +227,7 @@ pub(super) fn state(task: &Task) -> String {
         ("running", Some(worker), _) if task.running_ns > 0 => format!("runs on {worker}, {}", time(task.running_ns)),
         ("running", Some(worker), _) => format!("runs on {worker}"),
         ("running", None, _) => "runs".to_owned(),
+        ("waiting", _, Some(0)) => "timer is due".to_owned(),
         ("waiting", _, Some(remaining)) => format!("timer in {}", time(remaining)),
         ("waiting", _, None) => {
             SHORT.iter().fold(task.waits_for.clone(), |text, (long, short)| text.replace(long, short))

@@ -83,7 +83,7 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, app: &App, theme: Theme) {
         line.push(Span::raw(format!(" {}, {flavor}, {workers}, up {}", hello.pid, time(elapsed))));
     }
     if app.is_recording {
-        line.push(Span::styled("  ● records a trace", theme.bad()));
+        line.push(Span::styled("  ● trace", theme.bad()));
     }
     let state = match (&app.link, app.is_paused) {
         (Link::Waiting(_), _) => Span::styled("○ not connected ", theme.bad()),
