@@ -283,9 +283,8 @@ fn an_arrow_leads_from_who_spawned_a_task_to_its_first_poll() {
         named("parent", async { named("child", async {}).await.unwrap() }).await.unwrap();
         let trace = recorded(|trace| trace.polls_of("child").len() == 1 && trace.polls_of("parent").len() >= 2).await;
         assert!(trace.arrows("spawn").iter().any(|(from, to)| from.name == "parent" && to.name == "child"));
-        let marks = trace.marks("spawn");
-        let mark = marks.iter().find(|mark| mark["name"] == "spawn child").expect("the spawn is marked");
-        assert!(text(&mark["args"]["by"]).ends_with(", parent"), "{mark}");
+        let first = &trace.polls_of("child")[0];
+        assert!(text(&first.args["woken by"]).ends_with(", parent"), "{first:?}");
     });
 }
 
@@ -298,22 +297,18 @@ fn wakes_by_timers_and_by_sockets_are_told_apart_and_say_what_was_waited_for() {
         recorded(|trace| !trace.polls_of("reader").is_empty()).await;
         other.write_all(b"x").await.unwrap();
         reader.await.unwrap();
-        let wake = |trace: &Trace, name: &str, waited: &str| {
-            trace.marks("wake").iter().any(|mark| {
-                mark["name"] == name && mark["args"]["it waited for"].as_str().is_some_and(|what| what.contains(waited))
-            })
+        let waited = |trace: &Trace, name: &str, what: &str| {
+            let waited = |poll: &Slice| poll.args["waited for"].as_str().is_some_and(|waited| waited.contains(what));
+            trace.polls_of(name).into_iter().find(waited)
         };
-        let trace = recorded(|trace| {
-            wake(trace, "wake sleeper", "a timer") && wake(trace, "wake reader", "to become readable")
-        })
-        .await;
+        let is_there = |trace: &Trace| {
+            waited(trace, "sleeper", "a timer").is_some() && waited(trace, "reader", "to become readable").is_some()
+        };
+        let trace = recorded(is_there).await;
         // By the monitor, if it was quicker.
-        let by = |name: &str| {
-            let mark = trace.marks("wake").into_iter().find(|mark| mark["name"] == name).unwrap();
-            text(&mark["args"]["by"])
-        };
-        assert!(["a timer", "a thread outside"].contains(&&*by("wake sleeper")));
-        assert!(["a socket or another descriptor", "a thread outside"].contains(&&*by("wake reader")));
+        let by = |name: &str, what: &str| text(&waited(&trace, name, what).unwrap().args["woken by"]);
+        assert!(["a timer", "a thread outside"].contains(&&*by("sleeper", "a timer")));
+        assert!(["a socket or another descriptor", "a thread outside"].contains(&&*by("reader", "to become readable")));
         assert!(trace.slices().iter().any(|slice| slice.category == "events"));
     });
 }

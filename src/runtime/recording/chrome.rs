@@ -3,7 +3,7 @@
 //! Times are in microseconds, with three digits behind the point. Viewers lay out what begins at the same time in the order in which it is
 //! written: so slices come first, and arrows last.
 
-use super::trace::{Arrow, Doing, Happened, Mark, Slice, Tie, Trace, Track};
+use super::trace::{Arrow, Cause, Doing, Happened, Mark, Slice, Tie, Trace, Track};
 use crate::primitives::json::{self, Object};
 use crate::scheduler::recorder::{By, End};
 use crate::task::wait::{Wait, What};
@@ -87,7 +87,7 @@ impl<W: Write> Out<'_, W> {
                 event.string("name", name);
             };
             match &slice.what {
-                Doing::Poll { task, end, ready } => {
+                Doing::Poll { task, end, cause } => {
                     named("poll", &trace.tasks.label(*task));
                     event.object("args", |args| {
                         about(trace, *task, args);
@@ -98,14 +98,15 @@ impl<W: Write> Out<'_, W> {
                             None => "not known: it went on when the recording ended, or began in its middle",
                         };
                         args.string("end", end);
-                        if let Some(ready) = ready {
+                        if let Some(Cause { by, waited, ready }) = cause {
+                            caused(trace, *by, *waited, args);
                             args.plain("ready before, us", Microseconds(*ready));
                         }
                     });
                 }
                 Doing::Main => named("main", "block_on"),
                 Doing::Parked => named("park", "parked"),
-                Doing::Pushes => named("push", "wakes"),
+                Doing::Happens(what) => happened(trace, what, event),
                 Doing::Events { sources, timers } => {
                     named("events", "events");
                     event.object("args", |args| {
@@ -118,53 +119,13 @@ impl<W: Write> Out<'_, W> {
     }
 
     fn mark(&mut self, trace: &Trace, track: &Track, mark: &Mark) -> io::Result<()> {
+        if mark.is_arrow {
+            return Ok(());
+        }
         self.event("i", track.number, |event| {
             event.plain("ts", Microseconds(mark.time));
             event.string("s", "t");
-            let mut named = |category: &str, name: String| {
-                event.string("cat", category);
-                event.string("name", &name);
-            };
-            match &mark.what {
-                Happened::Wakes { task, by, waited } => {
-                    named("wake", format!("wake {}", trace.tasks.label(*task)));
-                    event.object("args", |args| {
-                        about(trace, *task, args);
-                        args.string("by", &who(trace, *by));
-                        if let Some(what) = what(trace, *waited) {
-                            args.string("it waited for", &what);
-                        }
-                    });
-                }
-                Happened::Spawns { task, by } => {
-                    named("spawn", format!("spawn {}", trace.tasks.label(*task)));
-                    event.object("args", |args| {
-                        about(trace, *task, args);
-                        args.string("by", &who(trace, *by));
-                    });
-                }
-                Happened::Steals { victim, tasks } => {
-                    named("steal", format!("steal {tasks} from {}", worker(trace, *victim)));
-                    event.object("args", |args| args.plain("tasks", tasks));
-                }
-                Happened::Takes { tasks } => {
-                    named("take", format!("take {tasks} from outside"));
-                    event.object("args", |args| args.plain("tasks", tasks));
-                }
-                Happened::Calls { worker: called } => named("unpark", format!("unpark {}", worker(trace, *called))),
-                Happened::Stalls { task, microseconds } => {
-                    let milliseconds = microseconds / 1000;
-                    named("stall", format!("stall: {} for {milliseconds} ms", trace.tasks.label(*task)));
-                    event.object("args", |args| {
-                        about(trace, *task, args);
-                        args.plain("us", microseconds);
-                    });
-                }
-                Happened::Panics { task } => {
-                    named("panic", format!("panic of {}", trace.tasks.label(*task)));
-                    event.object("args", |args| about(trace, *task, args));
-                }
-            }
+            happened(trace, &mark.what, event);
         })
     }
 
@@ -187,6 +148,49 @@ impl<W: Write> Out<'_, W> {
                 }
             })
         })
+    }
+}
+
+/// Something that happened: its name, and what is known of it.
+fn happened(trace: &Trace, what: &Happened, event: &mut Object<'_>) {
+    let label = |task: &u64| trace.tasks.label(*task);
+    let (category, name) = match what {
+        Happened::Wakes { task, .. } => ("wake", format!("wake {}", label(task))),
+        Happened::Spawns { task, .. } => ("spawn", format!("spawn {}", label(task))),
+        Happened::Steals { victim, tasks } => ("steal", format!("steal {tasks} from {}", worker(trace, *victim))),
+        Happened::Takes { tasks } => ("take", format!("take {tasks} from outside")),
+        Happened::Calls { worker: called } => ("unpark", format!("unpark {}", worker(trace, *called))),
+        Happened::Stalls { task, microseconds } => {
+            ("stall", format!("stall: {} for {} ms", label(task), microseconds / 1000))
+        }
+        Happened::Panics { task } => ("panic", format!("panic of {}", label(task))),
+    };
+    event.string("cat", category);
+    event.string("name", &name);
+    event.object("args", |args| match what {
+        Happened::Wakes { task, by, waited } => {
+            about(trace, *task, args);
+            caused(trace, *by, *waited, args);
+        }
+        Happened::Spawns { task, by } => {
+            about(trace, *task, args);
+            caused(trace, *by, 0, args);
+        }
+        Happened::Steals { tasks, .. } | Happened::Takes { tasks } => args.plain("tasks", tasks),
+        Happened::Stalls { task, microseconds } => {
+            about(trace, *task, args);
+            args.plain("us", microseconds);
+        }
+        Happened::Panics { task } => about(trace, *task, args),
+        Happened::Calls { .. } => {}
+    });
+}
+
+/// Who made a task ready, and what it had waited for.
+fn caused(trace: &Trace, by: By, waited: u64, args: &mut Object<'_>) {
+    args.string("woken by", &who(trace, by));
+    if let Some(what) = what(trace, waited) {
+        args.string("waited for", &what);
     }
 }
 

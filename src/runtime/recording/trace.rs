@@ -2,11 +2,12 @@
 //!
 //! A track is a sequence of slices, of which none overlaps another: what a worker does it does one thing after the other. What was under
 //! way at the beginning or at the end of a recording is cut off there. Something that a worker does between two slices, and all that threads outside
-//! do, gets a short slice of its own, because a viewer ties arrows to slices.
+//! do, gets a short slice of its own, because a viewer ties arrows to slices. What an arrow begins with is no mark besides: viewers would tie the arrow to
+//! that.
 
 use super::tasks::Tasks;
 use crate::scheduler::recorder::{By, End, Event, Reel};
-use crate::task::wait::Cause;
+use crate::task::wait;
 use std::collections::{BTreeMap, HashMap};
 
 /// See the module's page. Times are in nanoseconds since the beginning of the recording.
@@ -44,8 +45,8 @@ pub(super) enum Doing {
         task: u64,
         /// `None`: it is not known, because the recording ended before the poll, or began in its middle.
         end: Option<End>,
-        /// For how long the task was ready before, if who woke it is known.
-        ready: Option<u64>,
+        /// Why it is polled now.
+        cause: Option<Cause>,
     },
     /// The future of `block_on` is polled.
     Main,
@@ -56,7 +57,17 @@ pub(super) enum Doing {
         timers: u64,
     },
     /// What a thread does that does nothing else.
-    Pushes,
+    Happens(Happened),
+}
+
+/// What made a task ready.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cause {
+    pub(super) by: By,
+    /// A word of `task/wait.rs`.
+    pub(super) waited: u64,
+    /// How long before the poll.
+    pub(super) ready: u64,
 }
 
 /// Something that takes no time.
@@ -64,9 +75,11 @@ pub(super) enum Doing {
 pub(super) struct Mark {
     pub(super) time: u64,
     pub(super) what: Happened,
+    /// An arrow begins here, which tells all of it.
+    pub(super) is_arrow: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Happened {
     /// `waited` is a word of `task/wait.rs`.
     Wakes {
@@ -130,9 +143,19 @@ enum Target {
 /// Where arrows may begin, and where they may end.
 #[derive(Default)]
 struct Ends {
-    begins: HashMap<Target, Vec<(u64, usize, Tie)>>,
+    begins: HashMap<Target, Vec<Begin>>,
     /// The last is the slice, by its index.
     ends: HashMap<Target, Vec<(u64, usize, usize)>>,
+}
+
+/// Where an arrow may begin.
+#[derive(Clone, Copy, Debug)]
+struct Begin {
+    time: u64,
+    track: usize,
+    what: Happened,
+    /// By its index, unless it has a slice.
+    mark: Option<usize>,
 }
 
 impl Trace {
@@ -158,7 +181,7 @@ impl Trace {
             match event {
                 Event::Stalls { task, worker, microseconds, .. } => {
                     if let Some(track) = tracks.get_mut(worker as usize) {
-                        track.marks.push(Mark { time, what: Happened::Stalls { task, microseconds } });
+                        track.mark(time, Happened::Stalls { task, microseconds });
                     }
                 }
                 // It does not say which thread it is of; the wake behind it does.
@@ -213,7 +236,7 @@ impl<'a> Drawing<'a> {
     fn draw(&mut self, time: u64, event: Event, next: u64) {
         match event {
             Event::PollBegins { task, .. } => {
-                self.open(time, Doing::Poll { task, end: None, ready: None });
+                self.open(time, Doing::Poll { task, end: None, cause: None });
                 let slice = self.track.slices.len();
                 self.ends.ends.entry(Target::Task(task)).or_default().push((time, self.index, slice));
             }
@@ -222,7 +245,7 @@ impl<'a> Drawing<'a> {
                     *ending = Some(end);
                     self.close(time);
                 }
-                _ => self.ends_what_began_before(time, Doing::Poll { task, end: Some(end), ready: None }),
+                _ => self.ends_what_began_before(time, Doing::Poll { task, end: Some(end), cause: None }),
             },
             Event::MainBegins => self.open(time, Doing::Main),
             Event::MainEnds => match self.open {
@@ -248,8 +271,8 @@ impl<'a> Drawing<'a> {
                 }
                 if let Some((_, Doing::Events { sources, timers })) = &mut self.open {
                     match cause {
-                        Cause::Source => *sources += found,
-                        Cause::Timer => *timers += found,
+                        wait::Cause::Source => *sources += found,
+                        wait::Cause::Timer => *timers += found,
                     }
                 }
             }
@@ -261,20 +284,17 @@ impl<'a> Drawing<'a> {
             Event::Waited { task, word } => _ = self.waited.insert(task, word),
             Event::Wake { task, by } => {
                 let waited = self.waited.remove(&task).unwrap_or(0);
-                self.mark(time, Happened::Wakes { task, by, waited });
-                self.begin_arrow(time, next, Target::Task(task), Tie::Wake);
+                self.begin_arrow(time, next, Target::Task(task), Happened::Wakes { task, by, waited });
             }
             Event::Spawn { task, by, .. } => {
-                self.mark(time, Happened::Spawns { task, by });
-                self.begin_arrow(time, next, Target::Task(task), Tie::Spawn);
+                self.begin_arrow(time, next, Target::Task(task), Happened::Spawns { task, by });
             }
             Event::Calls { worker, .. } => {
-                self.mark(time, Happened::Calls { worker });
-                self.begin_arrow(time, next, Target::Worker(worker), Tie::Unpark);
+                self.begin_arrow(time, next, Target::Worker(worker), Happened::Calls { worker });
             }
-            Event::Steals { victim, tasks } => self.mark(time, Happened::Steals { victim, tasks }),
-            Event::Takes { tasks } => self.mark(time, Happened::Takes { tasks }),
-            Event::Panics { task } => self.mark(time, Happened::Panics { task }),
+            Event::Steals { victim, tasks } => self.track.mark(time, Happened::Steals { victim, tasks }),
+            Event::Takes { tasks } => self.track.mark(time, Happened::Takes { tasks }),
+            Event::Panics { task } => self.track.mark(time, Happened::Panics { task }),
             Event::Stalls { .. } | Event::Name { .. } | Event::MoreOfName { .. } => {}
         }
     }
@@ -297,15 +317,15 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    fn mark(&mut self, time: u64, what: Happened) {
-        self.track.marks.push(Mark { time, what });
-    }
-
-    fn begin_arrow(&mut self, time: u64, next: u64, target: Target, tie: Tie) {
-        if self.open.is_none() {
-            self.track.slices.push(Slice { begin: time, end: next.min(time + SHORT), what: Doing::Pushes });
-        }
-        self.ends.begins.entry(target).or_default().push((time, self.index, tie));
+    fn begin_arrow(&mut self, time: u64, next: u64, target: Target, what: Happened) {
+        let mark = if self.open.is_some() {
+            self.track.mark(time, what);
+            Some(self.track.marks.len() - 1)
+        } else {
+            self.track.slices.push(Slice { begin: time, end: next.min(time + SHORT), what: Doing::Happens(what) });
+            None
+        };
+        self.ends.begins.entry(target).or_default().push(Begin { time, track: self.index, what, mark });
     }
 }
 
@@ -316,25 +336,47 @@ impl Ends {
         let Ends { mut begins, ends } = self;
         for (target, mut ends) in ends {
             let Some(begins) = begins.get_mut(&target) else { continue };
-            begins.sort_unstable_by_key(|begin| begin.0);
+            begins.sort_unstable_by_key(|begin| begin.time);
             ends.sort_unstable_by_key(|end| end.0);
             let mut begins = begins.iter().peekable();
             for (time, track, slice) in ends {
                 let mut last = None;
-                while let Some(&begin) = begins.next_if(|begin| begin.0 <= time) {
+                while let Some(&begin) = begins.next_if(|begin| begin.time <= time) {
                     last = Some(begin);
                 }
-                let Some((began, from, what)) = last else { continue };
+                let Some(begin) = last else { continue };
+                if let Some(mark) = begin.mark {
+                    tracks[begin.track].marks[mark].is_arrow = true;
+                }
+                let (tie, cause) = begin.leads_to(time);
                 let end = &mut tracks[track].slices[slice];
-                if let Doing::Poll { ready, .. } = &mut end.what {
-                    *ready = Some(time - began);
+                if let Doing::Poll { cause: known, .. } = &mut end.what {
+                    *known = cause;
                 }
                 // Inside the slice, and not where it ends.
-                let to = time.min(end.end.saturating_sub(1)).max(end.begin).max(began);
-                arrows.push(Arrow { what, from: (from, began), to: (track, to) });
+                let to = time.min(end.end.saturating_sub(1)).max(end.begin).max(begin.time);
+                arrows.push(Arrow { what: tie, from: (begin.track, begin.time), to: (track, to) });
             }
         }
         arrows.sort_unstable_by_key(|arrow| arrow.from.1);
         arrows
+    }
+}
+
+impl Begin {
+    /// To what kind of arrow, and why the poll at that time is.
+    fn leads_to(&self, time: u64) -> (Tie, Option<Cause>) {
+        let ready = time - self.time;
+        match self.what {
+            Happened::Wakes { by, waited, .. } => (Tie::Wake, Some(Cause { by, waited, ready })),
+            Happened::Spawns { by, .. } => (Tie::Spawn, Some(Cause { by, waited: 0, ready })),
+            _ => (Tie::Unpark, None),
+        }
+    }
+}
+
+impl Track {
+    fn mark(&mut self, time: u64, what: Happened) {
+        self.marks.push(Mark { time, what, is_arrow: false });
     }
 }

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 /// See the module's page.
 #[derive(Debug)]
 pub(super) struct Outside {
-    rings: Box<[CachePadded<Shared<Tape>>]>,
+    rings: Box<[CachePadded<InTurn<Tape>>]>,
     /// What was not recorded.
     lost: AtomicU64,
     /// What the threads are called that have recorded something, by their numbers.
@@ -27,14 +27,14 @@ pub(super) struct Outside {
 
 /// Something that one thread at a time may have, and nobody waits for.
 #[derive(Debug)]
-pub(super) struct Shared<T> {
+pub(super) struct InTurn<T> {
     is_taken: AtomicBool,
     value: T,
 }
 
-impl<T> Shared<T> {
+impl<T> InTurn<T> {
     fn new(value: T) -> Self {
-        Shared { is_taken: AtomicBool::new(false), value }
+        InTurn { is_taken: AtomicBool::new(false), value }
     }
 
     /// Calls `f` unless another thread is in such a call. `f` does not panic.
@@ -65,7 +65,7 @@ thread_local! {
 
 impl Outside {
     pub(super) fn new(capacity: usize) -> Self {
-        let ring = |_| CachePadded::new(Shared::new(Tape::new(capacity)));
+        let ring = |_| CachePadded::new(InTurn::new(Tape::new(capacity)));
         Outside { rings: (0..RINGS).map(ring).collect(), lost: AtomicU64::new(0), names: Mutex::new(HashMap::new()) }
     }
 
@@ -172,8 +172,8 @@ mod models {
     #[test]
     fn writers_who_take_turns_lose_nothing_of_each_other() {
         loom::model(|| {
-            let shared = Arc::new(Shared::new(Ring::<2>::new(4)));
-            let write = |shared: &Shared<Ring<2>>, number| {
+            let shared = Arc::new(InTurn::new(Ring::<2>::new(4)));
+            let write = |shared: &InTurn<Ring<2>>, number| {
                 shared.try_with(|ring| ring.write(Record { words: [number; 2], place: None }))
             };
             let other = loom::thread::spawn({
