@@ -9,7 +9,8 @@
 //! A line of more than [`LONGEST`] bytes is an error, after which the connection is closed: where the next line begins is not known. At the end of what the other
 //! side sends, what it has asked for is replied to, and then the connection is closed.
 
-use std::io::{ErrorKind, Read, Write};
+use rustix::net::{SendFlags, send};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,7 @@ impl Client {
         let mut has_answered = false;
         loop {
             if self.wants_to_write() {
-                match self.socket.write(&self.output[self.sent..]) {
+                match write(&self.socket, &self.output[self.sent..]) {
                     Ok(written) => self.sent += written,
                     Err(error) if error.kind() == ErrorKind::WouldBlock => return now < self.deadline,
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -133,9 +134,20 @@ impl Client {
     }
 }
 
+/// Writes as much as can be taken now. A program that has `SIGPIPE` end it is not to end because somebody who looked has gone.
+pub(super) fn write(socket: &UnixStream, data: &[u8]) -> io::Result<usize> {
+    #[cfg(not(target_vendor = "apple"))]
+    let flags = SendFlags::NOSIGNAL;
+    // There is no such flag there.
+    #[cfg(target_vendor = "apple")]
+    let flags = SendFlags::empty();
+    Ok(send(socket, data, flags)?)
+}
+
 #[cfg(all(test, not(rt_loom)))]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     /// Both ends, of which neither blocks.
     fn pair() -> (Client, UnixStream, Instant) {

@@ -3,7 +3,7 @@
 //! It waits for everybody at once, in one `poll`, and never for one of them: sockets do not block, and each connection is given up when it takes too long.
 //! What it holds is bounded: so many connections, of each a line and a reply.
 
-use super::client::Client;
+use super::client::{self, Client};
 use super::place::{self, File, Place};
 use super::reply;
 use crate::primitives::plain::{AtomicBool, Ordering};
@@ -173,7 +173,7 @@ impl Server {
         } else {
             return Some(Client::new(socket, now));
         };
-        let _ = (&socket).write(format!("{}\n", reply::error(refusal)).as_bytes());
+        let _ = client::write(&socket, format!("{}\n", reply::error(refusal)).as_bytes());
         None
     }
 }
