@@ -26,7 +26,7 @@ async fn main() -> io::Result<()> {
     Builder::new().name("ticker").spawn(tick())?;
     let outside = std::thread::Builder::new().name("asker".to_owned()).spawn({
         let questions = questions.clone();
-        move || (0..200).for_each(|_| drop(ask_from_outside(&questions)))
+        move || (0..200).for_each(|_| _ = ask_from_outside(&questions))
     })?;
     let mut clients = Vec::new();
     for number in 0..4 {

@@ -190,6 +190,15 @@ where
     task::Builder::new().name(name).spawn(future).unwrap()
 }
 
+/// The same from outside.
+fn named_on<F>(runtime: &Runtime, name: &str, future: F) -> task::JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    task::Builder::new().name(name).spawn_on(future, runtime.handle()).unwrap()
+}
+
 /// What the recorder has, once that holds. A worker writes down what it has done after others may have seen it.
 async fn recorded(condition: impl Fn(&Trace) -> bool) -> Trace {
     let handle = Handle::current();
@@ -224,7 +233,7 @@ fn each_poll_is_a_slice_with_the_tasks_name_and_how_it_ended() {
         });
         recorded(|trace| trace.polls_of("patient").len() == 2).await;
         sender.send(()).unwrap();
-        let id = task.id().to_string();
+        let id = task.id();
         task.await.unwrap();
         let trace =
             recorded(|trace| trace.polls_of("patient").iter().any(|poll| poll.args["end"] == "the task has ended"))
@@ -232,7 +241,8 @@ fn each_poll_is_a_slice_with_the_tasks_name_and_how_it_ended() {
         let polls = trace.polls_of("patient");
         let ends: Vec<_> = polls.iter().map(|poll| text(&poll.args["end"])).collect();
         assert_eq!(ends, ["it was woken meanwhile, and is queued again", "it waits", "the task has ended"]);
-        assert!(polls.iter().all(|poll| poll.args["task"].to_string() == id));
+        let all: Vec<_> = polls.iter().map(|poll| poll.args["task"].to_string()).collect();
+        assert_eq!(all, [id.to_string(), id.to_string(), id.to_string()]);
         assert!(text(&polls[0].args["spawned at"]).contains("recording.rs"));
         assert!(trace.tracks()[&polls[0].track].starts_with("worker "));
     });
@@ -319,7 +329,7 @@ fn a_thread_outside_is_a_track_with_arrows_to_what_it_wakes_and_spawns() {
         let runtime = multi(2);
         let (sender, receiver) = oneshot::channel::<()>();
         let handle = runtime.handle().clone();
-        let task = runtime.block_on(async { named("inside", async move { receiver.await.unwrap() }) });
+        let task = named_on(&runtime, "inside", async move { receiver.await.unwrap() });
         runtime.block_on(recorded(|trace| !trace.polls_of("inside").is_empty()));
         let thread = std::thread::Builder::new().name("elsewhere".to_owned());
         let spawned = thread.spawn(move || {
@@ -459,14 +469,13 @@ fn tasks_that_have_ended_keep_their_names_and_places_also_when_the_recording_was
     within(SOON, || {
         let runtime = multi(2);
         let (sender, receiver) = oneshot::channel::<()>();
-        let lives = runtime.block_on(async {
+        runtime.block_on(async {
             for _ in 0..10 {
                 named("short-lived, with a rather long name: \u{e9}\u{e8}", async {}).await.unwrap();
             }
-            let lives = named("lives on", async move { receiver.await.unwrap() });
-            recorded(|trace| !trace.polls_of("lives on").is_empty()).await;
-            lives
         });
+        let lives = named_on(&runtime, "lives on", async move { receiver.await.unwrap() });
+        runtime.block_on(recorded(|trace| !trace.polls_of("lives on").is_empty()));
         runtime.handle().stop_recording();
         sender.send(()).unwrap();
         runtime.block_on(lives).unwrap();
@@ -508,7 +517,7 @@ fn the_recorder_can_be_read_while_all_workers_are_stuck_and_after_the_runtime_ha
         let stuck: Vec<_> = (0..2)
             .map(|_| {
                 let gate = gate.clone();
-                runtime.block_on(async move { named("stuck", async move { gate.pass() }) })
+                named_on(&runtime, "stuck", async move { gate.pass() })
             })
             .collect();
         gate.await_waiting(2);
@@ -588,7 +597,7 @@ fn the_first_stall_is_written_to_the_file_while_it_goes_on() {
         let runtime = builder.dump_recording_on_stall(&path).build().unwrap();
         let blocker = {
             let gate = gate.clone();
-            runtime.block_on(async move { named("blocker", async move { gate.pass() }) })
+            named_on(&runtime, "blocker", async move { gate.pass() })
         };
         eventually(SOON, || path.exists());
         let trace = Trace::read(&std::fs::read(&path).unwrap());

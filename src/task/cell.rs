@@ -271,7 +271,7 @@ where
         Start::Cancel => {
             // SAFETY: the caller's promises are the callee's.
             unsafe { cancel::<F, S>(header) };
-            return Ran::Ended;
+            return Ran::Done;
         }
     };
     // A borrowed waker: it stands for a reference that the poll does not own, so it is never dropped.
@@ -297,7 +297,7 @@ where
         (None, Ok(())) => {
             task.header.note_pending();
             return match task.header.state.pending(seen) {
-                Pending::Idle => Ran::Waits,
+                Pending::Idle => Ran::Done,
                 Pending::Again => Ran::Again,
             };
         }
@@ -312,7 +312,7 @@ where
     wait::forget();
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, output) };
-    Ran::Ended
+    Ran::Done
 }
 
 /// Tells the scheduler that the future has panicked.

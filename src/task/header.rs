@@ -112,32 +112,10 @@ pub(super) struct VTable {
 
 /// What a run ended with.
 pub(super) enum Ran {
-    /// The token is gone: the task waits.
-    Waits,
+    /// The token is gone.
+    Done,
     /// The caller still has it, and queues the task again.
     Again,
-    /// The token is gone, and so is the future.
-    Ended,
-}
-
-/// The same, for whoever ran the task.
-#[must_use]
-pub(crate) enum Run {
-    Waits,
-    /// The task was woken meanwhile: it belongs at the end of a queue.
-    Again(RunToken),
-    Ended,
-}
-
-impl Run {
-    /// The token, if the task belongs at the end of a queue.
-    #[inline(always)]
-    pub(crate) fn again(self) -> Option<RunToken> {
-        match self {
-            Run::Again(token) => Some(token),
-            Run::Waits | Run::Ended => None,
-        }
-    }
 }
 
 impl Header {
@@ -309,20 +287,13 @@ impl RunToken {
     /// Runs the task once. Returns the token if the task was woken meanwhile: it belongs at the end of a queue.
     #[inline]
     pub(crate) fn run(self) -> Option<RunToken> {
-        self.run_once().again()
-    }
-
-    /// Runs the task once, and says what became of it.
-    #[inline(always)]
-    pub(crate) fn run_once(self) -> Run {
         let header = self.0;
         let run = self.header().vtable.run;
         std::mem::forget(self);
         // SAFETY: the token was ours and is given up here.
         match unsafe { run(header) } {
-            Ran::Waits => Run::Waits,
-            Ran::Again => Run::Again(RunToken(header)),
-            Ran::Ended => Run::Ended,
+            Ran::Done => None,
+            Ran::Again => Some(RunToken(header)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a program is told of its tasks' lives.
 
-use super::header::{Run, RunToken, TaskRef};
+use super::header::{RunToken, TaskRef};
 use super::{Ending, Id};
 use crate::primitives::contain::contain;
 use std::fmt;
@@ -78,17 +78,17 @@ impl TaskHooks {
     }
 
     /// Runs a task, and calls what is to be called before and after.
-    pub(crate) fn run(&self, token: RunToken) -> Run {
+    pub(crate) fn run(&self, token: RunToken) -> Option<RunToken> {
         // The task may be gone after its run.
         let task = token.task_ref();
         if let Some(hook) = &self.before_poll {
             call(hook, &task);
         }
-        let run = token.run_once();
+        let again = token.run();
         if let Some(hook) = &self.after_poll {
             call(hook, &task);
         }
-        run
+        again
     }
 }
 

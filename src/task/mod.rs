@@ -63,7 +63,7 @@ pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, s
 pub use crate::scheduler::{LocalEnterGuard, LocalSet};
 
 pub(crate) use cell::wake_contained;
-pub(crate) use header::{Ending, Look, Meta, Run, RunToken, TaskRef};
+pub(crate) use header::{Ending, Look, Meta, RunToken, TaskRef};
 pub(crate) use registry::{Inside, Registry, Returns};
 pub(crate) use reuse::trim as trim_memory;
 pub(crate) use state::Progress;

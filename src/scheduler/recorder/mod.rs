@@ -12,9 +12,9 @@
 //! # On and off
 //!
 //! Workers do not look for it at a poll, a wake or a spawn. A worker that records has a bit set in its `Attention` and one in its `Detour`, at which
-//! it looks anyway, and it looks whether the recorder was switched when it takes tasks from elsewhere, when it wakes up, and
-//! after sixteen polls at the latest. So what comes to a worker from outside after the switch is recorded; of what was in its own queue, all but
-//! the next sixteen polls. Threads outside look at one word that they looked at before there was a recorder.
+//! it looks anyway, and it looks whether the recorder was switched when it takes tasks from elsewhere, when it wakes up, and in its
+//! maintenance turn, which is after 61 polls at the latest. So what comes to a worker from outside after the switch is recorded; of what was in its own queue, all but
+//! the next 61 polls. Threads outside look at one word, where they looked at another before there was a recorder.
 //!
 //! The rings are made when the recorder is first switched on, and stay. What belongs to a recording is told by its time: a worker that has not
 //! noticed yet that a recording has ended does no harm.

@@ -350,9 +350,9 @@ impl Worker {
     /// Looks at what [`Pace`] says is due; a task if the injector comes first.
     #[inline(never)]
     fn look_round(&self) -> Option<RunToken> {
-        self.heed_recorder();
         let due = self.pace.due(self.shared.injector.is_empty());
         if due.events {
+            self.heed_recorder();
             self.maintain();
             if self.turns.is_due() {
                 self.attention.set_times(true);

@@ -3,11 +3,13 @@
 use super::Worker;
 use crate::scheduler::recorder::{By, End, Event, write_name, write_push};
 use crate::task::wait::Cause;
-use crate::task::{Run, RunToken, TaskRef, Whose};
+use crate::task::{RunToken, TaskRef, Whose};
 
 /// A poll that is being recorded.
 pub(super) struct Recorded {
     task: u64,
+    /// Tasks that had ended on this worker before.
+    ended: u64,
     /// To be asked for its name when it has ended. Only of one that has a name, because it costs a counted reference.
     named: Option<TaskRef>,
 }
@@ -87,20 +89,22 @@ impl Worker {
         self.waker.set(By::Task(task));
         let named = meta.name().is_some().then(|| token.task_ref());
         self.record(Event::PollBegins { task, place: Some(meta.location) });
-        Recorded { task, named }
+        Recorded { task, ended: self.counters().ended.get(), named }
     }
 
     #[inline]
-    pub(super) fn end_recorded(&self, poll: Recorded, run: &Run) {
+    pub(super) fn end_recorded(&self, poll: Recorded, again: bool) {
         self.waker.set(By::Nobody);
         if !self.attention.records() {
             // It was switched off meanwhile.
             return;
         }
-        let end = match run {
-            Run::Again(_) => End::Again,
-            Run::Waits => End::Pending,
-            Run::Ended => End::Ended,
+        // What ends in a poll, on this worker, is the polled task, but for one that it spawns in vain during shutdown.
+        let has_ended = self.counters().ended.get() != poll.ended;
+        let end = match (again, has_ended) {
+            (true, _) => End::Again,
+            (false, true) => End::Ended,
+            (false, false) => End::Pending,
         };
         self.record(Event::PollEnds { task: poll.task, end });
         if let Some(task) = poll.named.filter(|_| end == End::Ended)

@@ -2,7 +2,7 @@
 
 use super::Worker;
 use crate::primitives::clock;
-use crate::task::{Run, RunToken};
+use crate::task::RunToken;
 
 /// Polls among which a sample is sought that this worker has stamped. One that was stolen is not found here, but by the thief.
 const SOUGHT: u32 = 256;
@@ -52,19 +52,19 @@ impl Worker {
     #[inline]
     fn run_recorded(&self, token: RunToken) -> Option<RunToken> {
         if !self.attention.records() {
-            return self.run_hooked(token).again();
+            return self.run_hooked(token);
         }
         let poll = self.begin_recorded(&token);
-        let run = self.run_hooked(token);
-        self.end_recorded(poll, &run);
-        run.again()
+        let again = self.run_hooked(token);
+        self.end_recorded(poll, again.is_some());
+        again
     }
 
     #[inline]
-    fn run_hooked(&self, token: RunToken) -> Run {
+    fn run_hooked(&self, token: RunToken) -> Option<RunToken> {
         match self.attention.calls_hooks() {
             true => self.shared.config.hooks.run(token),
-            false => token.run_once(),
+            false => token.run(),
         }
     }
 
