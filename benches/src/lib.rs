@@ -9,6 +9,7 @@
 //! | what closures that block cost | `cargo run --release -p rt-benches --bin blocking` |
 //! | what timers cost, and how late they are | `cargo run --release -p rt-benches --bin timers` |
 //! | what servers cost, and how late they answer | `cargo run --release -p rt-benches --bin servers` |
+//! | what the flight recorder costs while it is on | `cargo run --release -p rt-benches --bin recorder` |
 //! | what `rt`'s monitor takes while there is work | `cargo run --release -p rt-benches --bin monitor` |
 //! | criterion's statistics | `cargo bench -p rt-benches` |
 //! | that the benches still run | `cargo bench -p rt-benches -- --test` |

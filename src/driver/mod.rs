@@ -61,6 +61,7 @@ use crate::primitives::clock::Time;
 use crate::primitives::counter::Counter;
 use crate::primitives::plain::{AtomicU64, Ordering};
 use crate::primitives::{CachePadded, Mutex, clock as machine};
+use crate::task::wait::Cause;
 use crate::task::wake_contained;
 use bell::Bell;
 use post::Post;
@@ -117,6 +118,16 @@ struct Waiter {
     poller: Option<reactor::Poller>,
     /// Empty between two waits or turns.
     woken: Vec<Waker>,
+    /// How many of them wait for sources. They come first.
+    sources: usize,
+}
+
+/// What a look has found.
+struct Found {
+    /// Those who wait for sources, and then those who wait for timers.
+    woken: Vec<Waker>,
+    /// How many of the former.
+    sources: usize,
 }
 
 impl Driver {
@@ -142,6 +153,7 @@ impl Driver {
                 #[cfg(feature = "net")]
                 poller,
                 woken: Vec::new(),
+                sources: 0,
             }),
             timers: Timers::new(if time { shards } else { 0 }, &bell),
             #[cfg(feature = "net")]
@@ -192,8 +204,9 @@ impl Driver {
 
     /// Wakes what is due, without waiting. False: it has done nothing, because another thread waits or is at it, or was a moment ago.
     ///
-    /// Calls `call` if a thread wanted to wait meanwhile and sleeps elsewhere now: it has to be woken.
-    pub(crate) fn turn(&self, call: &mut dyn FnMut()) -> bool {
+    /// Calls `call` if a thread wanted to wait meanwhile and sleeps elsewhere now: it has to be woken. Calls `wakes` before it wakes anybody: with how
+    /// many wait for sources that are ready, then, if there are any, with how many wait for timers that are due.
+    pub(crate) fn turn(&self, call: &mut dyn FnMut(), wakes: &mut dyn FnMut(Cause, usize)) -> bool {
         let now = machine::now();
         machine::Tick::advance(now);
         let now = now.saturating_duration_since(self.started).as_nanos() as u64;
@@ -207,19 +220,20 @@ impl Driver {
         };
         self.turned.store(now, Ordering::Relaxed);
         self.poll(&mut waiter, Some(Duration::ZERO));
-        let woken = self.collect(&mut waiter);
+        let found = self.collect(&mut waiter);
         if self.post.end_turn(waiter) {
             call();
         }
-        self.wake(woken);
+        self.wake(found, wakes);
         true
     }
 
     /// Waits until something is due, and wakes it. Returns false at once if another thread waits already, or is making a turn, after
     /// which it has somebody called.
     ///
-    /// `begin` is called when nobody else can wait any more; if it returns false this only looks.
-    pub(crate) fn wait(&self, begin: &mut dyn FnMut() -> bool) -> bool {
+    /// `begin` is called when nobody else can wait any more; if it returns false this only looks. `wakes` is called behind the wait, as by
+    /// [`turn`](Self::turn).
+    pub(crate) fn wait(&self, begin: &mut dyn FnMut() -> bool, wakes: &mut dyn FnMut(Cause, usize)) -> bool {
         let Some(mut waiter) = self.post.try_wait() else {
             return false;
         };
@@ -230,9 +244,9 @@ impl Driver {
             true => _ = self.poll(&mut waiter, self.timers.begin_wait()),
         }
         self.timers.end_wait();
-        let woken = self.collect(&mut waiter);
+        let found = self.collect(&mut waiter);
         self.post.end_wait(waiter);
-        self.wake(woken);
+        self.wake(found, wakes);
         true
     }
 
@@ -262,6 +276,7 @@ impl Driver {
         if let (Some(poller), Some(reactor)) = (&mut waiter.poller, &self.reactor) {
             let found = poller.poll(reactor, limit, &mut waiter.woken);
             self.events.add(found.events);
+            waiter.sources = waiter.woken.len();
             return found.is_interrupted;
         }
         let _ = waiter;
@@ -269,21 +284,30 @@ impl Driver {
     }
 
     /// Adds the timers that are due, and takes the whole list.
-    fn collect(&self, waiter: &mut Waiter) -> Vec<Waker> {
+    fn collect(&self, waiter: &mut Waiter) -> Found {
+        let sources = std::mem::take(&mut waiter.sources);
         self.timers.fire(&mut waiter.woken);
         if waiter.woken.is_empty() {
             // As mostly, and then without the lock.
-            return Vec::new();
+            return Found { woken: Vec::new(), sources: 0 };
         }
-        std::mem::replace(&mut waiter.woken, std::mem::take(&mut *self.spare_list.lock()))
+        let spare = std::mem::take(&mut *self.spare_list.lock());
+        Found { woken: std::mem::replace(&mut waiter.woken, spare), sources }
     }
 
     /// Wakes without any lock: wakers may be the user's own code.
-    fn wake(&self, mut woken: Vec<Waker>) {
+    fn wake(&self, Found { mut woken, sources }: Found, wakes: &mut dyn FnMut(Cause, usize)) {
+        let timers = woken.len() - sources;
+        wakes(Cause::Source, sources);
         if woken.is_empty() {
             return;
         }
-        woken.drain(..).for_each(wake_contained);
+        let mut all = woken.drain(..);
+        all.by_ref().take(sources).for_each(wake_contained);
+        if timers > 0 {
+            wakes(Cause::Timer, timers);
+        }
+        all.for_each(wake_contained);
         *self.spare_list.lock() = woken;
     }
 

@@ -7,7 +7,7 @@
 //! The closures are looked at *before* the events. One that ends wakes its task first, and is counted out then; so if it is not seen there, the
 //! interruption by its wake is seen among the events.
 
-use super::{Driver, Waiter};
+use super::{Driver, Found, Waiter};
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -62,7 +62,7 @@ impl Driver {
         while self.timers.is_due() {
             let mut woken = Vec::new();
             self.timers.fire(&mut woken);
-            self.wake(woken);
+            self.wake(Found { woken, sources: 0 }, &mut |_, _| {});
         }
         advanced
     }

@@ -24,7 +24,10 @@ pub(crate) mod contain;
 #[cfg(rt_count)]
 pub(crate) mod counted;
 pub(crate) mod counter;
+pub(crate) mod cycles;
 pub(crate) mod deque;
+#[allow(dead_code, reason = "one writer needs this of it, and another that")]
+pub(crate) mod json;
 pub(crate) mod os_thread;
 pub(crate) mod owner;
 mod patience;
@@ -33,6 +36,7 @@ pub(crate) mod planted;
 mod prefetch;
 pub(crate) mod random;
 pub(crate) mod slab;
+pub(crate) mod static_ref;
 mod sync;
 
 pub(crate) use sync::{Condvar, Mutex, MutexGuard, spin_loop};

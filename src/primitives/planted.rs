@@ -96,6 +96,16 @@ pub(crate) enum Step {
     PollerLeavesItsWaker,
     /// A local set that ends waits for the wakes that are under way (local set).
     EndWaits,
+    /// Whoever records says how far it has come before it writes over what is there (flight recorder).
+    RecorderFences,
+    /// A record is published with the place where it ends (flight recorder).
+    RecordPublishes,
+    /// A reader fences between its reading and its second look at how far the ring has come (flight recorder).
+    ReaderFences,
+    /// A reader gives up what may have been written over while it read (flight recorder).
+    ReaderLooksAgain,
+    /// A ring that several threads write is handed on with all that was written (flight recorder).
+    RingIsHandedOn,
     /// A handler publishes its trace (backtraces).
     #[cfg(feature = "stall-backtrace")]
     #[allow(dead_code, reason = "there are systems without backtraces")]

@@ -188,6 +188,7 @@ impl Drop for Borrowed<'_> {
 
 /// The future of a thread in `block_on` on a current-thread runtime.
 struct MainFuture<'a, F: Future> {
+    scheduler: &'a Shared,
     exposed: &'a Exposed<'a>,
     future: Pin<&'a mut F>,
     thread: Arc<ThreadWaker>,
@@ -206,9 +207,12 @@ impl<F: Future> Main for MainFuture<'_, F> {
             let _whose = self.caller.begin();
             budget::refill();
             let future = self.future.as_mut();
-            if let Poll::Ready(output) = self.told.poll(|cx| future.poll(cx)) {
-                self.output = Some(output);
-            }
+            let told = &mut self.told;
+            self.scheduler.record_main(|| {
+                if let Poll::Ready(output) = told.poll(|cx| future.poll(cx)) {
+                    self.output = Some(output);
+                }
+            });
             // It is no task, and the next poll is another's.
             wait::forget();
         }
@@ -233,7 +237,9 @@ pub(super) fn as_worker<F: Future>(core: &Core, inner: &Inner, future: F) -> F::
     let exposed = Exposed::new(inner, &thread);
     let told = BlockOn::new(Waker::from(thread.clone()), size_of::<F>());
     let caller = Whose::from(try_id());
-    let mut main = MainFuture { exposed: &exposed, future, thread: thread.clone(), told, output: None, caller };
+    let scheduler = &*inner.scheduler;
+    let mut main =
+        MainFuture { scheduler, exposed: &exposed, future, thread: thread.clone(), told, output: None, caller };
     let _scope = poll_scope();
     loop {
         if let Some(borrowed) = core.take(&thread) {

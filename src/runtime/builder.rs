@@ -5,8 +5,9 @@ use super::compat::{Compat, Wanted};
 use super::drain::Drain;
 use super::failure::{Failure, UnhandledPanic};
 use super::handle::{Handle, Inner, RuntimeFlavor};
+use super::insight;
 use super::threads::{DEFAULT_NAME, Look, Starter, Threads};
-use super::{Kind, LocalOptions, LocalRuntime, Runtime};
+use super::{Kind, LocalOptions, LocalRuntime, Runtime, recording};
 use crate::blocking::{self, OnPanic, OnQuiet, Pool};
 use crate::driver::Driver;
 use crate::primitives::owner::{Thread, this_thread};
@@ -53,7 +54,9 @@ pub struct Builder {
     pub(super) time_all_polls: bool,
     pub(super) time_all_delays: bool,
     pub(super) time_tasks: bool,
+    pub(super) recording: recording::Settings,
     stalls: Tuning,
+    pub(super) insight: insight::Wanted,
 }
 
 /// Beyond this a worker count is a mistake: a thread each, and no machine to run them.
@@ -102,14 +105,17 @@ impl Builder {
             time_all_polls: false,
             time_all_delays: false,
             time_tasks: false,
+            recording: recording::Settings::default(),
             stalls: Tuning {
                 after: Some(STALL_AFTER),
                 max_spares: SPARES,
                 spares_for_loops: true,
                 report_after: Some(REPORT_AFTER),
                 on_stall: None,
+                on_stalled: None,
                 backtraces: false,
             },
+            insight: insight::Wanted::default(),
         }
     }
 
@@ -432,7 +438,7 @@ impl Builder {
     /// # Errors
     ///
     /// `InvalidInput` for more than 4096 workers or 16384 spares, a worker count in the environment that is none, or a NUL in the threads'
-    /// name. Else what the system says when it refuses a poller (`EMFILE`, for example) or a thread; nothing is left
+    /// name. Else what the system says when it refuses a poller (`EMFILE`, for example), a thread or the socket of `serve_insight`; nothing is left
     /// running then.
     pub fn build(&mut self) -> io::Result<Runtime> {
         self.build_for(None)
@@ -476,7 +482,8 @@ impl Builder {
         })?;
         let driver = Arc::new(driver);
         let failure = (self.unhandled_panic == UnhandledPanic::ShutdownRuntime).then(Failure::new);
-        let on_panic = failure.clone().map(|failure| Arc::new(move |task: &TaskRef| failure.fail(task)) as OnPanic);
+        let dumps = recording::Dumps::new(&self.recording);
+        let on_panic = on_panic(failure.clone(), dumps.clone());
         let blocking = self.blocking_pool(&driver, on_panic.clone());
         self.pause(&driver)?;
         let events = driver.is_enabled().then(|| driver.clone() as Arc<dyn Events>);
@@ -490,10 +497,11 @@ impl Builder {
             time_all_polls: self.time_all_polls || self.time_tasks,
             time_tasks: self.time_tasks,
             time_all_delays: self.time_all_delays,
+            recorded: self.recording.capacity,
             hooks: self.hooks.clone(),
             on_panic,
             seed: random::seed(),
-            tuning: (self.flavor == RuntimeFlavor::MultiThread).then(|| self.stalls.clone()),
+            tuning: (self.flavor == RuntimeFlavor::MultiThread).then(|| self.tuning(dumps.clone())),
         };
         let (scheduler, mut cores) = Shared::new(workers, events, config);
         let inner = Arc::new(Inner {
@@ -508,12 +516,19 @@ impl Builder {
             }),
             compat: Compat::default(),
             drain: Drain::new(),
+            insight: insight::Servers::default(),
             failure,
             flavor: self.flavor,
             local,
         });
         if let Some(failure) = &inner.failure {
             failure.begin(&inner);
+        }
+        if let Some(dumps) = &dumps {
+            dumps.begin(&inner);
+        }
+        if self.recording.is_on {
+            inner.scheduler.start_recording();
         }
         inner.blocking.begin(Box::new(Starter(Arc::downgrade(&inner))));
         // Before the threads, which look for it when they begin.
@@ -523,7 +538,14 @@ impl Builder {
             RuntimeFlavor::CurrentThread => Kind::CurrentThread(Box::new(Core::new(cores.remove(0)))),
             RuntimeFlavor::MultiThread => Kind::MultiThread(start_workers(&handle, cores)?),
         };
-        Ok(Runtime::new_with(handle, kind, compat))
+        let runtime = Runtime::new_with(handle, kind, compat);
+        self.insight.start(&runtime.handle().inner)?;
+        Ok(runtime)
+    }
+
+    fn tuning(&self, dumps: Option<Arc<recording::Dumps>>) -> Tuning {
+        let on_stalled = dumps.map(|dumps| Arc::new(move || dumps.stalled()) as Hook);
+        Tuning { on_stalled, ..self.stalls.clone() }
     }
 
     #[cfg(not(feature = "test-util"))]
@@ -605,6 +627,21 @@ impl Builder {
             kept.unwrap_or_else(|| name())
         }))
     }
+}
+
+/// What is done about a panic of a task or a closure, before its handle hears of it.
+fn on_panic(failure: Option<Arc<Failure>>, dumps: Option<Arc<recording::Dumps>>) -> Option<OnPanic> {
+    if failure.is_none() && dumps.is_none() {
+        return None;
+    }
+    Some(Arc::new(move |task: &TaskRef| {
+        if let Some(dumps) = &dumps {
+            dumps.panicked();
+        }
+        if let Some(failure) = &failure {
+            failure.fail(task);
+        }
+    }))
 }
 
 fn from_environment(variable: &str) -> io::Result<Option<usize>> {

@@ -5,6 +5,7 @@ use super::context::{self, EnterGuard};
 use super::drain::Drain;
 use super::dump::{self, Dump};
 use super::failure::Failure;
+use super::insight;
 use super::threads::Threads;
 use super::{RuntimeMetrics, block_on};
 use crate::blocking::Pool;
@@ -61,6 +62,7 @@ pub(crate) struct Inner {
     pub(super) threads: Threads,
     pub(super) compat: Compat,
     pub(super) drain: Drain,
+    pub(super) insight: insight::Servers,
     /// Of a runtime that shuts down when a task panics.
     pub(super) failure: Option<Arc<Failure>>,
     pub(super) flavor: RuntimeFlavor,

@@ -34,9 +34,12 @@ mod drain;
 mod dump;
 mod failure;
 mod handle;
+#[cfg_attr(not(feature = "net"), path = "no_insight.rs")]
+mod insight;
 pub(crate) mod join_set;
 mod local;
 mod metrics;
+mod recording;
 pub(crate) mod spawn;
 mod task_hooks;
 mod threads;
@@ -49,12 +52,16 @@ pub use drain::{Drained, DrainedTask, Draining, draining, is_draining};
 pub use dump::{Dump, TaskDump, TaskKind, TaskState, TaskTrace, WaitReason};
 pub use failure::UnhandledPanic;
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
+#[cfg(feature = "net")]
+pub use insight::InsightServer;
 pub use local::{LocalOptions, LocalRuntime};
 pub use metrics::{Histogram, RuntimeMetrics, RuntimeSnapshot, WorkerSnapshot};
+pub use recording::Recording;
 
 use crate::driver::Driver;
 use crate::primitives::{clock, thread};
 use crate::scheduler::{Events, NoMain};
+use crate::task::wait::Cause;
 use crate::task::{JoinHandle, Meta, TaskRef};
 use block_on::Core;
 use handle::Inner;
@@ -186,6 +193,7 @@ impl Runtime {
                     worker.run(&mut NoMain);
                 }
                 inner.driver.shut_down();
+                inner.insight.end();
                 Vec::new()
             }
             Kind::MultiThread(threads) => threads,
@@ -258,12 +266,12 @@ impl fmt::Debug for Runtime {
 }
 
 impl Events for Driver {
-    fn turn(&self, call: &mut dyn FnMut()) -> bool {
-        Driver::turn(self, call)
+    fn turn(&self, call: &mut dyn FnMut(), wakes: &mut dyn FnMut(Cause, usize)) -> bool {
+        Driver::turn(self, call, wakes)
     }
 
-    fn wait(&self, begin: &mut dyn FnMut() -> bool) -> bool {
-        Driver::wait(self, begin)
+    fn wait(&self, begin: &mut dyn FnMut() -> bool, wakes: &mut dyn FnMut(Cause, usize)) -> bool {
+        Driver::wait(self, begin, wakes)
     }
 
     fn interrupt(&self) {

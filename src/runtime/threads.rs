@@ -31,7 +31,7 @@ pub(super) struct Threads {
 struct Left {
     /// Those that are workers, spares too.
     workers: usize,
-    monitors: usize,
+    helpers: usize,
 }
 
 /// What the user wants the threads to be.
@@ -90,7 +90,24 @@ impl Inner {
         self.start_thread(Box::new(body), WorkerEnd(self.clone()))
     }
 
-    /// Waits until the threads of all workers have ended, and the monitor's; false if they have not by `deadline`.
+    /// Starts a thread that is none of the user's, inside the runtime. The runtime's end waits for it. The closure is dropped if the system
+    /// refuses the thread.
+    pub(super) fn start_helper(self: &Arc<Self>, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.left.lock().helpers += 1;
+        let inner = self.clone();
+        let end = HelperEnd(inner.clone());
+        let thread = move || {
+            context::join(&inner);
+            let entered = context::enter(&inner);
+            body();
+            drop(entered);
+            context::part();
+            drop(end);
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(thread).map(drop)
+    }
+
+    /// Waits until the threads of all workers have ended, and the helpers, of which the monitor is one; false if they have not by `deadline`.
     pub(super) fn wait_workers_ended(&self, deadline: Option<Instant>) -> bool {
         let mut left = self.threads.left.lock();
         while !left.is_empty() {
@@ -109,7 +126,7 @@ impl Inner {
 
 impl Left {
     fn is_empty(&self) -> bool {
-        self.workers == 0 && self.monitors == 0
+        self.workers == 0 && self.helpers == 0
     }
 }
 
@@ -125,18 +142,19 @@ impl Drop for WorkerEnd {
             drop(left);
             // All futures have been dropped: nothing of the runtime's own waits for sockets or timers any more.
             inner.driver.shut_down();
+            inner.insight.end();
             inner.scheduler.end_watch();
             inner.threads.changed.notify_all();
         }
     }
 }
 
-/// Counts the monitor out when dropped.
-struct MonitorEnd(Arc<Inner>);
+/// Counts a helper out when dropped.
+struct HelperEnd(Arc<Inner>);
 
-impl Drop for MonitorEnd {
+impl Drop for HelperEnd {
     fn drop(&mut self) {
-        self.0.threads.left.lock().monitors -= 1;
+        self.0.threads.left.lock().helpers -= 1;
         self.0.threads.changed.notify_all();
     }
 }
@@ -177,17 +195,6 @@ impl scheduler::Threads for Starter {
     }
 
     fn start_monitor(&self, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        let inner = self.inner()?;
-        inner.threads.left.lock().monitors += 1;
-        let end = MonitorEnd(inner.clone());
-        let thread = move || {
-            context::join(&inner);
-            let entered = context::enter(&inner);
-            body();
-            drop(entered);
-            context::part();
-            drop(end);
-        };
-        thread::Builder::new().name(MONITOR_NAME.to_owned()).spawn(thread).map(drop)
+        self.inner()?.start_helper(MONITOR_NAME, body)
     }
 }

@@ -12,6 +12,7 @@
 //! | `sleep/` | who sleeps, who searches, whom to wake; the proof is in its README |
 //! | `local/` | futures that stay on their thread, in a small scheduler of their own |
 //! | `current` | which worker this thread is |
+//! | `recorder/` | the flight recorder: what workers did last |
 //! | `counters` | statistics, written by their owner only |
 //! | `id` | which scheduler is which |
 //!
@@ -31,6 +32,7 @@ mod lifo_slot;
 pub(crate) mod local;
 mod monitor;
 mod pulse;
+pub(crate) mod recorder;
 mod seats;
 mod sleep;
 mod worker;
@@ -52,12 +54,16 @@ use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::Injector;
 use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
 use crate::primitives::{CachePadded, spin_loop};
+use crate::task::wait::Cause;
 use crate::task::{
-    Ending, Inside, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskHooks, TaskRef,
+    Ending, Id as TaskId, Inside, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskHooks,
+    TaskRef,
 };
 use monitor::Watch;
+use recorder::{Event, Recorder};
 use seats::Seats;
 use sleep::Sleep;
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -69,13 +75,15 @@ use std::time::{Duration, Instant};
 pub(crate) trait Events: Send + Sync + 'static {
     /// Wakes what is due, without waiting. False: it has done nothing, because another thread is at it, or was a moment ago.
     ///
-    /// Calls `call` if a thread wanted to wait meanwhile and sleeps elsewhere now: it has to be woken.
-    fn turn(&self, call: &mut dyn FnMut()) -> bool;
+    /// Calls `call` if a thread wanted to wait meanwhile and sleeps elsewhere now: it has to be woken. Calls `wakes` before it wakes anybody: with how
+    /// many sources are ready, then, if there are any, with how many timers are due.
+    fn turn(&self, call: &mut dyn FnMut(), wakes: &mut dyn FnMut(Cause, usize)) -> bool;
 
     /// Waits until something is due, wakes it, and returns true. Returns false at once if another thread waits already.
     ///
-    /// `begin` is called when nobody else can wait any more; if it returns false, this does not wait but only looks.
-    fn wait(&self, begin: &mut dyn FnMut() -> bool) -> bool;
+    /// `begin` is called when nobody else can wait any more; if it returns false, this does not wait but only looks. `wakes` is called behind the
+    /// wait, as by [`turn`](Self::turn).
+    fn wait(&self, begin: &mut dyn FnMut() -> bool, wakes: &mut dyn FnMut(Cause, usize)) -> bool;
 
     /// Ends a `wait`, or the next one.
     fn interrupt(&self);
@@ -112,6 +120,8 @@ pub(crate) struct Config {
     pub(crate) time_tasks: bool,
     /// The same of the time that a task is ready before it is polled.
     pub(crate) time_all_delays: bool,
+    /// What the flight recorder keeps of each worker, in events.
+    pub(crate) recorded: usize,
     pub(crate) hooks: TaskHooks,
     /// Called when a task has panicked.
     pub(crate) on_panic: Option<OnPanic>,
@@ -133,6 +143,7 @@ pub(crate) struct Shared {
     registry: Registry,
     events: Option<Arc<dyn Events>>,
     config: Config,
+    recorder: Recorder,
     started: Instant,
     /// How many of these have noted since when their task is ready.
     stamped_outside: CachePadded<AtomicU64>,
@@ -171,8 +182,10 @@ impl Shared {
         let watch = config.tuning.clone().map(Watch::new);
         let spares = config.tuning.as_ref().map_or(0, |tuning| tuning.max_spares);
         let (seats, taken) = Seats::new(workers, spares);
+        let id = Id::next();
         let shared = Arc::new(Shared {
-            id: Id::next(),
+            id,
+            recorder: Recorder::new(id, config.recorded, config.time_all_delays),
             injector: CachePadded::new(Injector::new()),
             seats,
             workers,
@@ -279,12 +292,24 @@ impl Shared {
     fn push_to_injector(&self, token: RunToken) {
         // Ordering: Relaxed; a sample is a sample.
         let pushed = self.remote_schedules.load(PlainOrdering::Relaxed);
+        if pushed.is_multiple_of(SAMPLED_OUTSIDE) || self.recorder.heeds_outside() {
+            self.heed_outside(&token, pushed);
+        }
+        self.injector.push(token);
+    }
+
+    /// More belongs to this push from outside than to queue the task.
+    #[inline(never)]
+    fn heed_outside(&self, token: &RunToken, pushed: u64) {
+        // That of a worker is recorded by itself.
+        if self.recorder.is_on() && current::with(self, |worker| worker.is_none()) {
+            self.record_push_from_outside(token);
+        }
         if pushed.is_multiple_of(SAMPLED_OUTSIDE) || self.config.time_all_delays {
             token.stamp(self.nanoseconds(clock::now()));
             // Ordering: Relaxed; whoever misses it misses a sample.
             self.stamped_outside.fetch_add(1, PlainOrdering::Relaxed);
         }
-        self.injector.push(token);
     }
 
     fn push_from_outside(&self, token: RunToken) {
@@ -333,6 +358,9 @@ impl Shared {
 
     /// Makes a worker return from its park, or from its next one.
     pub(crate) fn unpark(&self, worker: usize) {
+        if self.recorder.is_on() {
+            self.record_rarely(|by| Event::Calls { worker: worker as u64, by });
+        }
         match self.seats.get(worker).parker.unpark() {
             Unpark::Done => {}
             Unpark::Interrupt => {
@@ -447,6 +475,11 @@ impl Shared {
         self.watch.as_ref().map_or_else(Vec::new, |watch| watch.sites.list())
     }
 
+    /// Whose they were lately, by task.
+    pub(crate) fn stalled_tasks(&self) -> HashMap<TaskId, u64> {
+        self.watch.as_ref().map_or_else(HashMap::new, |watch| watch.stalled.counts())
+    }
+
     /// How many tasks were moved away from behind a stuck worker.
     pub(crate) fn rescued(&self) -> u64 {
         self.watch.as_ref().map_or(0, |watch| watch.rescued.load(PlainOrdering::Relaxed))
@@ -481,6 +514,10 @@ impl Shared {
 
     pub(crate) fn times_all_polls(&self) -> bool {
         self.config.time_all_polls
+    }
+
+    pub(crate) fn times_tasks(&self) -> bool {
+        self.config.time_tasks
     }
 
     /// For how long a worker has been awake.
@@ -556,6 +593,7 @@ impl Schedule for Shared {
     }
 
     fn panicked(&self, task: &TaskRef) {
+        self.record_panic(task.id().as_u64());
         // Ordering: Relaxed; statistics.
         self.panicked.fetch_add(1, PlainOrdering::Relaxed);
         if let Some(on_panic) = &self.config.on_panic {

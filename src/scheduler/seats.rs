@@ -6,6 +6,7 @@
 use super::counters::Counters;
 use super::lifo_slot::LifoSlot;
 use super::pulse::Pulse;
+use super::recorder::Tape;
 use super::sleep::Parker;
 use crate::primitives::backtrace::OsThread;
 use crate::primitives::clock::Tick;
@@ -23,6 +24,8 @@ pub(super) struct Remote {
     pub(super) lifo_slot: CachePadded<LifoSlot>,
     pub(super) counters: CachePadded<Counters>,
     pub(super) parker: CachePadded<Parker>,
+    /// What it records, once something was to be recorded.
+    pub(super) tape: OnceLock<Tape>,
     /// The system's number of the thread that is this worker; 0 for none, or where the system tells none.
     thread: AtomicU32,
     /// By which the thread can be asked where it is, if that is wanted.
@@ -113,6 +116,7 @@ impl Seats {
             lifo_slot: CachePadded::new(LifoSlot::new()),
             counters: CachePadded::new(Counters::new()),
             parker: CachePadded::new(Parker::new()),
+            tape: OnceLock::new(),
             thread: AtomicU32::new(0),
             traceable: Mutex::new(None),
             leash: budget::Leash::default(),

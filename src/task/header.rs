@@ -295,6 +295,23 @@ impl RunToken {
         wait::since(self.header().wait.load(Ordering::Relaxed))
     }
 
+    /// What the task waited for in the poll before, as a word of `wait.rs`; 0 if nothing is known of it.
+    pub(crate) fn waited_for(&self) -> u64 {
+        // Ordering: Relaxed; as above.
+        wait::waited_for(self.header().wait.load(Ordering::Relaxed))
+    }
+
+    /// Whether the task has just been spawned: no poll of it has ended yet.
+    pub(crate) fn is_new(&self) -> bool {
+        // Ordering: Relaxed; as above.
+        self.header().polls.load(Ordering::Relaxed) == 0
+    }
+
+    /// What its spawner said of the task.
+    pub(crate) fn meta(&self) -> &Meta {
+        &self.header().meta
+    }
+
     /// The task's identifier.
     pub(crate) fn id(&self) -> Id {
         self.header().id()

@@ -45,6 +45,15 @@ pub(crate) enum Event {
     Cancelled,
 }
 
+/// What ends such a wait from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A descriptor that has become ready.
+    Source,
+    /// A point in time that has come.
+    Timer,
+}
+
 /// A [`Wait`] as one word: what kind it is in the lowest bits, and what it is of above.
 pub(super) type Word = u64;
 
@@ -144,6 +153,11 @@ impl Drop for Scope {
 /// The word of a task that has been ready since then: nanoseconds of the scheduler's.
 pub(super) fn ready_since(time: u64) -> Word {
     time << OF | READY
+}
+
+/// The word of what a task waits for, or 0 if nothing is known, also because it is ready.
+pub(super) fn waited_for(word: Word) -> Word {
+    if word & KIND == READY { 0 } else { word }
 }
 
 /// Since when a task is ready, if that was noted.

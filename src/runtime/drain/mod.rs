@@ -70,6 +70,11 @@ impl Drain {
         Drain { begun: Signal::new(), state: Mutex::new(State::default()) }
     }
 
+    /// Whether the runtime takes no more work from outside.
+    pub(super) fn is_begun(&self) -> bool {
+        self.begun.is_set()
+    }
+
     /// Tells whoever waits that the runtime takes no more work.
     pub(super) fn tell(&self) {
         self.begun.set();

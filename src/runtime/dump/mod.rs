@@ -49,6 +49,7 @@ pub struct TaskDump {
     last_poll: Option<Duration>,
     busy: Option<Duration>,
     trace: Option<TaskTrace>,
+    stalls: u64,
 }
 
 /// What a task is made of.
@@ -132,25 +133,20 @@ pub enum WaitReason {
 
 impl Dump {
     pub(super) fn take(inner: &Inner) -> Self {
-        Dump::take_and(inner, |_, _| {})
+        let mut tasks = Vec::with_capacity(inner.scheduler.alive());
+        visit(inner, |task, _| tasks.push(task));
+        Dump { tasks }
     }
 
     /// Also hands out each task that waits, with its number in the list.
     fn take_and(inner: &Inner, mut waits: impl FnMut(usize, TaskRef)) -> Self {
-        let now = Now::new(inner);
         let mut tasks = Vec::with_capacity(inner.scheduler.alive());
-        let mut add = |kind, look: Look<'_>, born, running| {
-            let task = TaskDump::of_future(now, &look, born, kind, running);
-            if matches!(task.state, TaskState::Waiting { .. }) {
+        visit(inner, |task, look| {
+            if let (TaskState::Waiting { .. }, Some(look)) = (task.state, look) {
                 waits(tasks.len(), look.task_ref());
             }
             tasks.push(task);
-        };
-        inner.scheduler.visit(|look, born, running| add(TaskKind::Async, look, born, running));
-        for set in sets_of(inner.scheduler.id()) {
-            set.visit(|look, born, running| add(TaskKind::Local, look, born, running));
-        }
-        inner.blocking.visit(|look, born, is_running| tasks.push(TaskDump::of_closure(now, &look, born, is_running)));
+        });
         Dump { tasks }
     }
 
@@ -201,6 +197,24 @@ impl LocalSet {
     }
 }
 
+/// Shows each task, and what is looked at of it if it is no closure. Under a lock of the registry, so that what is done with it must be little.
+pub(super) fn visit(inner: &Inner, mut f: impl FnMut(TaskDump, Option<&Look<'_>>)) {
+    let now = Now::new(inner);
+    let stalled = inner.scheduler.stalled_tasks();
+    let mut show = |kind, look: Look<'_>, born, running| {
+        let mut task = TaskDump::of_future(now, &look, born, kind, running);
+        if !stalled.is_empty() {
+            task.stalls = stalled.get(&task.id).copied().unwrap_or(0);
+        }
+        f(task, Some(&look));
+    };
+    inner.scheduler.visit(|look, born, running| show(TaskKind::Async, look, born, running));
+    for set in sets_of(inner.scheduler.id()) {
+        set.visit(|look, born, running| show(TaskKind::Local, look, born, running));
+    }
+    inner.blocking.visit(|look, born, is_running| f(TaskDump::of_closure(now, &look, born, is_running), None));
+}
+
 /// When a dump is taken: in ticks, and as timers count.
 #[derive(Clone, Copy)]
 struct Now {
@@ -227,6 +241,7 @@ impl TaskDump {
             last_poll: look.polled.map(|polled| now.tick.since(polled)),
             busy: look.meta.busy(),
             trace: None,
+            stalls: 0,
         }
     }
 
@@ -288,6 +303,12 @@ impl TaskDump {
     /// [`enable_task_busy_time`](super::Builder::enable_task_busy_time) is on; and of closures.
     pub fn busy(&self) -> Option<Duration> {
         self.busy
+    }
+
+    /// How many of its polls have kept their worker for longer than [`stall_after`](super::Builder::stall_after). That is known of
+    /// the last 1024 tasks that had one; 0 for others.
+    pub fn stalls(&self) -> u64 {
+        self.stalls
     }
 
     /// How long ago the last of these polls ended, to some 10 ms. `None`: there was none yet.

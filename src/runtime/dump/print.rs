@@ -141,6 +141,11 @@ impl fmt::Display for TaskDump {
             write!(f, ", {} polls, the last {} ago", self.polls, Time(last))?;
         }
         self.busy.map_or(Ok(()), |busy| write!(f, ", busy for {}", Time(busy)))?;
+        match self.stalls {
+            0 => {}
+            1 => f.write_str(", 1 stall")?,
+            stalls => write!(f, ", {stalls} stalls")?,
+        }
         match &self.trace {
             Some(trace) if f.alternate() => write!(f, "\n    {trace}"),
             _ => Ok(()),

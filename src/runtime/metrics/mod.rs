@@ -5,6 +5,7 @@ mod settings;
 mod snapshot;
 
 pub use histogram::Histogram;
+pub(super) use snapshot::Number;
 pub use snapshot::{RuntimeSnapshot, WorkerSnapshot};
 
 use super::handle::Inner;

@@ -5,6 +5,31 @@ use crate::scheduler::Shared;
 use std::fmt;
 use std::time::Duration;
 
+/// One of the numbers of a snapshot.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::runtime) enum Number {
+    Count(u64),
+    Time(Duration),
+}
+
+impl From<u64> for Number {
+    fn from(count: u64) -> Self {
+        Number::Count(count)
+    }
+}
+
+impl From<usize> for Number {
+    fn from(count: usize) -> Self {
+        Number::Count(count as u64)
+    }
+}
+
+impl From<Duration> for Number {
+    fn from(time: Duration) -> Self {
+        Number::Time(time)
+    }
+}
+
 /// What is counted, and what is a state. A difference subtracts the former and leaves the latter.
 macro_rules! snapshot {
     (
@@ -28,6 +53,12 @@ macro_rules! snapshot {
             fn add(&mut self, other: &Self) {
                 $(self.$count += other.$count;)*
                 $(self.$state += other.$state;)*
+            }
+
+            /// Shows each number with its name.
+            pub(in crate::runtime) fn each_number(&self, f: &mut dyn FnMut(&'static str, Number)) {
+                $(f(stringify!($count), self.$count.into());)*
+                $(f(stringify!($state), self.$state.into());)*
             }
 
             fn subtract_counts(&mut self, earlier: &Self) {

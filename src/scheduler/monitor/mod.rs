@@ -4,6 +4,7 @@ mod alarm;
 mod observers;
 mod report;
 mod spares;
+mod stalled;
 mod suspect;
 mod watch;
 
@@ -12,10 +13,10 @@ pub use report::{Stall, StallCause, StallSite};
 pub(crate) use watch::Tuning;
 pub(super) use watch::Watch;
 
-use super::Shared;
 use super::seats::Remote;
 use super::sleep::Muster;
 use super::worker::Worker;
+use super::{Events, Shared};
 use crate::primitives::clock::Tick;
 use crate::primitives::deque::settle;
 use crate::primitives::os_thread::Doing;
@@ -151,7 +152,8 @@ impl Monitor {
             // Everything stood still, this thread too.
             self.suspects.iter_mut().for_each(|suspect| *suspect = None);
         }
-        let nobody_watches = shared.events.as_ref().is_some_and(|events| events.turn(&mut || shared.call_somebody()));
+        let turn = |events: &Arc<dyn Events>| events.turn(&mut || shared.call_somebody(), &mut |_, _| {});
+        let nobody_watches = shared.events.as_ref().is_some_and(turn);
         let found = self.look_at_workers(now, usual);
         let pause = self.relieve(now, &found);
         let goes_on = self.see_progress(&found, nobody_watches);
@@ -242,7 +244,7 @@ impl Monitor {
         }
         if suspect.cause.is_some() {
             if elapsed >= usual && suspect.counted.is_none() {
-                self.count(&mut suspect, remote);
+                self.count(&mut suspect, index, remote, elapsed);
             }
             if suspect.counted.is_none() {
                 found.wait_until(suspect.since + usual);
@@ -250,6 +252,7 @@ impl Monitor {
             if let Some(after) = report_after.filter(|_| !suspect.is_reported) {
                 if elapsed >= after.max(usual) {
                     suspect.is_reported = true;
+                    self.tell_recorder(&suspect, index, elapsed);
                     self.report(index, &mut suspect, remote, elapsed);
                 } else {
                     found.wait_until(suspect.since + after.max(usual));
@@ -260,13 +263,25 @@ impl Monitor {
     }
 
     /// Counts a stall, if its task is still the one that is polled.
-    fn count(&self, suspect: &mut Suspect, remote: &Remote) {
+    fn count(&self, suspect: &mut Suspect, index: usize, remote: &Remote, elapsed: Duration) {
         if let Some(task) = self.shared.registry.find(suspect.beat.task) {
             let location = task.meta().location;
             watch(&self.shared).sites.count(location);
+            watch(&self.shared).stalled.count(task.id());
             watch(&self.shared).stalls.fetch_add(1, Ordering::Relaxed);
             remote.stalls.add(1);
+            self.shared.record_stall(task.id().as_u64(), task.meta(), index, elapsed);
             suspect.counted = Some(location);
+        }
+    }
+
+    /// The stall is in what is written because of it.
+    fn tell_recorder(&self, suspect: &Suspect, index: usize, elapsed: Duration) {
+        if let Some(task) = self.shared.registry.find(suspect.beat.task) {
+            self.shared.record_stall(task.id().as_u64(), task.meta(), index, elapsed);
+        }
+        if let Some(on_stalled) = &watch(&self.shared).tuning.on_stalled {
+            on_stalled();
         }
     }
 

@@ -3,10 +3,11 @@
 use super::Monitor;
 use super::alarm::Alarm;
 use super::report::{Sites, StallHook};
+use super::stalled::Stalled;
 use crate::primitives::plain::{AtomicBool, AtomicU64, Ordering};
 use crate::primitives::{Mutex, clock};
 use crate::scheduler::sleep::Sleep;
-use crate::scheduler::{Shared, Threads};
+use crate::scheduler::{Hook, Shared, Threads};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ pub(crate) struct Tuning {
     pub(crate) spares_for_loops: bool,
     pub(crate) report_after: Option<Duration>,
     pub(crate) on_stall: Option<StallHook>,
+    /// Called by the monitor itself, so that it must be quick, for each poll that takes longer than that.
+    pub(crate) on_stalled: Option<Hook>,
     pub(crate) backtraces: bool,
 }
 
@@ -46,6 +49,7 @@ pub(in super::super) struct Watch {
     pub(super) is_rung: AtomicBool,
     pub(super) is_over: AtomicBool,
     pub(in super::super) sites: Sites,
+    pub(in super::super) stalled: Stalled,
     pub(in super::super) stalls: AtomicU64,
     pub(in super::super) rescued: AtomicU64,
 }
@@ -62,6 +66,7 @@ impl Watch {
             is_rung: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             sites: Sites::default(),
+            stalled: Stalled::default(),
             stalls: AtomicU64::new(0),
             rescued: AtomicU64::new(0),
         }

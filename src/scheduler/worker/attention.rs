@@ -16,6 +16,8 @@ const SEARCHES: u8 = 1 << 0;
 const TIMES: u8 = 1 << 1;
 /// Hooks are called around each poll.
 const CALLS_HOOKS: u8 = 1 << 3;
+/// Polls are recorded.
+const RECORDS: u8 = 1 << 4;
 /// A task may come that has a stamp, which tells since when it is ready.
 const SEEKS: u8 = 1 << 2;
 
@@ -51,6 +53,15 @@ impl Attention {
         self.set(CALLS_HOOKS, calls);
     }
 
+    #[inline]
+    pub(super) fn records(&self) -> bool {
+        self.has(RECORDS)
+    }
+
+    pub(super) fn set_records(&self, records: bool) {
+        self.set(RECORDS, records);
+    }
+
     pub(super) fn seeks(&self) -> bool {
         self.has(SEEKS)
     }
@@ -71,6 +82,7 @@ impl Attention {
         }
     }
 
+    #[inline]
     fn has(&self, bit: u8) -> bool {
         self.bits.get() & bit != 0
     }

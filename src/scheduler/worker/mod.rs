@@ -19,8 +19,10 @@
 mod attention;
 mod detour;
 mod pace;
+mod recording;
 mod sampling;
 mod stuck;
+mod watched;
 
 pub(crate) use stuck::Blocking;
 
@@ -28,6 +30,7 @@ use super::appetite::Appetite;
 use super::current;
 use super::monitor::current_thread;
 use super::pulse::Pulse;
+use super::recorder::{By, Event};
 use super::seats::{Remote, Seat};
 use super::sleep::Retracted;
 use super::{Counters, Patience, Shared, call};
@@ -37,6 +40,7 @@ use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::{self, settle};
 use crate::primitives::plain::Ordering as PlainOrdering;
 use crate::primitives::random;
+use crate::task::wait::Cause;
 use crate::task::{Ending, Id, Returns, RunToken, Whose, budget, poll_scope, trim_memory};
 use attention::Attention;
 use detour::Detour;
@@ -96,6 +100,8 @@ pub(crate) struct Worker {
     /// For what comes from outside. It is learned from how fast that comes.
     outside: Appetite,
     patience: Patience,
+    /// Who wakes what is woken here now, for the flight recorder.
+    waker: Cell<By>,
     /// In `Events`: wakes go to the deque, and nobody is told yet.
     in_events: Cell<bool>,
     /// Complete tasks of other workers, on their way home.
@@ -124,9 +130,6 @@ const SEARCH_PASSES: u32 = 4;
 /// How long a worker that is listed as asleep looks for a pusher's notification before it blocks.
 const LONGEST_LOOK: Duration = Duration::from_micros(8);
 
-/// Polls among which a sample is sought that this worker has stamped. One that was stolen is not found here, but by the thief.
-const SOUGHT: u32 = 256;
-
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, seat: Seat) -> Self {
         let Seat { index, queue } = seat;
@@ -150,6 +153,7 @@ impl Worker {
             appetite: Appetite::default(),
             outside: Appetite::default(),
             patience: Patience::new(LONGEST_LOOK),
+            waker: Cell::new(By::Nobody),
             in_events: Cell::new(false),
             returns: RefCell::default(),
             random: RefCell::new(random::Rng::with_seed(seed)),
@@ -198,6 +202,8 @@ impl Worker {
             if self.batches.is_due() {
                 self.detour.stamp_next();
             }
+        } else {
+            self.has_served();
         }
     }
 
@@ -283,57 +289,6 @@ impl Worker {
         self.run_task(token, RunToken::run);
     }
 
-    #[inline(never)]
-    fn poll_attentively(&self, token: RunToken) {
-        if self.attention.searches() {
-            self.end_search();
-        }
-        if self.attention.seeks() {
-            self.look_for_stamp(&token);
-        }
-        let times = self.attention.times();
-        if times {
-            // What a poll wakes is as good a sample as the poll.
-            self.detour.stamp_next();
-            self.attention.set_times(self.shared.config.time_all_polls);
-        }
-        self.run_task(token, |token| {
-            // The task may be gone after its run.
-            let task = self.shared.config.time_tasks.then(|| token.task_ref());
-            let began = times.then(clock::now);
-            let again = match self.attention.calls_hooks() {
-                true => self.shared.config.hooks.run(token),
-                false => token.run(),
-            };
-            if let Some(began) = began {
-                let took = clock::now().saturating_duration_since(began).as_nanos() as u64;
-                self.counters().poll_times.record(took);
-                if let Some(task) = &task {
-                    task.meta().add_busy(took);
-                }
-            }
-            if self.detour.stamps_all()
-                && let Some(token) = &again
-            {
-                token.stamp(self.shared.nanoseconds(clock::now()));
-            }
-            again
-        });
-    }
-
-    fn look_for_stamp(&self, token: &RunToken) {
-        let stamped = token.stamped();
-        if let Some(since) = stamped {
-            let now = self.shared.nanoseconds(clock::now());
-            self.counters().schedule_delays.record(now.saturating_sub(since));
-        }
-        let all = self.detour.stamps_all();
-        self.attention.looked(stamped.is_some() && !all);
-        if all {
-            self.attention.seek(1);
-        }
-    }
-
     #[inline(always)]
     fn run_task(&self, token: RunToken, run: impl FnOnce(RunToken) -> Option<RunToken>) {
         // Step 4. A worker that sleeps must learn of tasks that would wait for this poll.
@@ -374,19 +329,6 @@ impl Worker {
         }
     }
 
-    #[inline(never)]
-    fn push_on_detour(&self, token: RunToken) {
-        if self.detour.take_stamp() {
-            token.stamp(self.shared.nanoseconds(clock::now()));
-            self.attention.seek(SOUGHT);
-        }
-        if self.detour.leads_to_deque() {
-            self.push_to_deque(token);
-        } else if let Some(displaced) = self.own.lifo_slot.replace(token) {
-            self.push_to_deque(displaced);
-        }
-    }
-
     // Never: the way into an empty slot would save and restore registers for it.
     #[inline(never)]
     fn push_to_deque(&self, token: RunToken) {
@@ -415,6 +357,7 @@ impl Worker {
     fn look_round(&self) -> Option<RunToken> {
         let due = self.pace.due(self.shared.injector.is_empty());
         if due.events {
+            self.heed_recorder();
             self.maintain();
             if self.turns.is_due() {
                 self.attention.set_times(true);
@@ -447,6 +390,8 @@ impl Worker {
         self.untold.set(Untold::Batch);
         let taken = 1 + self.queue.len();
         self.outside.took(taken);
+        self.heed_recorder();
+        self.note(Event::Takes { tasks: taken as u64 });
         // Ordering: Relaxed; at worst a sample is missed.
         let stamped = self.shared.stamped_outside.load(PlainOrdering::Relaxed);
         if self.seen_stamped.replace(stamped) != stamped {
@@ -506,12 +451,14 @@ impl Worker {
         let count = seats.len();
         let start = self.random.borrow_mut().usize(..count);
         let victims = || (start..count).chain(0..start).filter(|&victim| victim != self.index);
+        let robbed = Cell::new(0);
         let stolen = victims().find_map(|victim| {
             let stealer = &seats.get(victim).stealer;
             // `steal` pins an epoch first, with a fence; the look is half the price.
             if stealer.is_empty() {
                 return None;
             }
+            robbed.set(victim);
             let limit = match seats.get(victim).pulse().is_stuck() {
                 // It takes nothing of that itself.
                 true => Appetite::BATCH,
@@ -529,14 +476,17 @@ impl Worker {
             self.appetite.took(taken);
             self.attention.seek(taken as u32);
             self.untold.set(Untold::Batch);
+            self.has_stolen(robbed.get(), taken);
             return Some(token);
         }
         if !slots_too {
             return None;
         }
-        let token = victims().find_map(|victim| seats.get(victim).lifo_slot.steal())?;
+        let (victim, token) =
+            victims().find_map(|victim| seats.get(victim).lifo_slot.steal().map(|token| (victim, token)))?;
         self.counters().steals.add(1);
         self.counters().stolen.add(1);
+        self.has_stolen(victim, 1);
         Some(token)
     }
 
@@ -587,6 +537,7 @@ impl Worker {
         let now = clock::now();
         Tick::advance(now);
         self.counters().wakes_up(self.shared.nanoseconds(now));
+        self.heed_recorder();
     }
 
     fn falls_asleep(&self) {
@@ -601,14 +552,22 @@ impl Worker {
             return false;
         }
         self.falls_asleep();
+        self.note(Event::Parks);
         if let Some(watch) = &self.shared.watch {
             watch.set_off(&self.shared.sleep);
         }
         if let Some(events) = &self.shared.events {
             self.set_in_events(true);
-            let waited = events.wait(&mut || {
+            let mut begin = || {
                 self.shared.sleep.watches_events(self.index);
                 parker.begin_watch()
+            };
+            let waited = events.wait(&mut begin, &mut |cause, found| {
+                if cause == Cause::Source {
+                    // The first thing that is said.
+                    self.note(Event::Unparks);
+                }
+                self.serves(cause, found);
             });
             self.set_in_events(false);
             if waited {
@@ -617,6 +576,7 @@ impl Worker {
             }
         }
         parker.park();
+        self.note(Event::Unparks);
         true
     }
 
@@ -627,7 +587,7 @@ impl Worker {
         self.shared.registry.collect(self.home());
         if let Some(events) = &self.shared.events {
             self.set_in_events(true);
-            events.turn(&mut || self.shared.call_somebody());
+            events.turn(&mut || self.shared.call_somebody(), &mut |cause, found| self.serves(cause, found));
             self.set_in_events(false);
         }
     }

@@ -53,6 +53,9 @@ impl Worker {
     #[cold]
     pub(super) fn push_to_others(&self, token: RunToken) {
         self.has_scheduled_elsewhere();
+        if self.detour.records() {
+            self.record_push(&token);
+        }
         self.shared.push_to_injector(token);
         self.shared.notify();
     }
