@@ -57,7 +57,7 @@ impl Recording {
         self.events() == 0
     }
 
-    /// Writes it as JSON in Chrome's trace format, which [Perfetto](https://ui.perfetto.dev) and `chrome://tracing` open.
+    /// Writes it as JSON in Chrome's trace format, which [Perfetto](https://ui.perfetto.dev) opens.
     ///
     /// Each worker is a track, and so is each thread that woke or spawned tasks from outside. A poll is a slice with the task's name, or where it was
     /// spawned if it has none; arrows lead from who woke, or spawned, a task to the poll that followed. An event takes some 150 bytes.
