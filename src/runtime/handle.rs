@@ -318,6 +318,14 @@ impl Handle {
         }
     }
 
+    /// The driver of sockets of the runtime that this thread is in, if it is in one with sockets and other than that of `reactor`.
+    #[cfg(all(unix, feature = "signal"))]
+    pub(crate) fn other_reactor(reactor: &Arc<crate::driver::Reactor>) -> Option<Arc<crate::driver::Reactor>> {
+        let current =
+            |inner: &Arc<Inner>| inner.driver.reactor().filter(|current| !Arc::ptr_eq(current, reactor)).cloned();
+        context::with(|inner| inner.and_then(current))
+    }
+
     /// Whether this thread is in a runtime with timers.
     #[cfg(all(feature = "net", feature = "time"))]
     pub(crate) fn has_timers() -> bool {
