@@ -4,6 +4,7 @@ use super::compat::Compat;
 use super::context::{self, EnterGuard};
 use super::drain::Drain;
 use super::dump::Dump;
+use super::dump::on_signal::Dumper;
 use super::failure::Failure;
 use super::threads::Threads;
 use super::{RuntimeMetrics, block_on};
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     pub(super) threads: Threads,
     pub(super) compat: Compat,
     pub(super) drain: Drain,
+    pub(super) dumper: Dumper,
     /// Of a runtime that shuts down when a task panics.
     pub(super) failure: Option<Arc<Failure>>,
     pub(super) flavor: RuntimeFlavor,
