@@ -23,6 +23,8 @@ pub mod signal;
 pub mod task;
 #[cfg(feature = "time")]
 pub mod time;
+#[cfg_attr(not(feature = "tracing"), path = "no_trace.rs")]
+mod trace;
 
 #[cfg(rt_count)]
 #[doc(hidden)]

@@ -313,3 +313,62 @@ fn metrics_outlive_their_runtime() {
         assert_eq!(metrics.worker_total_busy_duration(0), busy);
     });
 }
+
+#[test]
+fn closures_and_panics_are_counted() {
+    on_each_flavor(async |runtime| {
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let change = change(runtime, async {
+            let panicking = runtime.spawn_blocking(|| panic!("of a closure"));
+            assert!(panicking.await.unwrap_err().is_panic());
+            for _ in 0..3 {
+                runtime.spawn_blocking(|| ()).await.unwrap();
+            }
+            runtime.spawn_blocking(move || _ = wait.recv());
+            assert!(rt::spawn(async { panic!("of a task") }).await.unwrap_err().is_panic());
+            // A closure is counted just after its end is known.
+            while runtime.metrics().finished_blocking_count() < 4 {
+                rt::task::yield_now().await;
+            }
+        })
+        .await;
+        assert_eq!((change.spawned_blocking, change.finished_blocking, change.panicked_blocking), (5, 4, 1));
+        assert_eq!(change.panicked_tasks, 1);
+        let text = change.to_string();
+        assert!(text.contains("5 spawned, 4 finished, 1 panicked") && text.contains("1 panicked; global"), "{text}");
+        drop(release);
+    });
+}
+
+#[test]
+fn a_worker_that_wakes_tasks_of_another_runtime_counts_them() {
+    within(SOON, || {
+        let (here, there) = (unwatched(1), unwatched(1));
+        let handle = there.handle().clone();
+        let task = here.spawn(async move {
+            for _ in 0..10 {
+                handle.spawn(async {});
+            }
+            drop(rt::spawn(async {}));
+        });
+        here.block_on(task).unwrap();
+        let own = &here.metrics().snapshot().workers[0];
+        assert_eq!((own.remote_schedules, own.local_schedules), (10, 1));
+        assert_eq!(here.metrics().worker_remote_schedule_count(0), 10);
+        assert_eq!(there.metrics().remote_schedule_count(), 10);
+        assert_eq!(there.metrics().worker_remote_schedule_count(0), 0);
+    });
+}
+
+#[test]
+fn what_a_stuck_worker_leaves_to_others_is_counted() {
+    within(SOON, || {
+        let runtime = multi(1);
+        let task = runtime.spawn(async {
+            rt::task::block_in_place(|| drop(rt::spawn(async {})));
+        });
+        runtime.block_on(task).unwrap();
+        let snapshot = runtime.metrics().snapshot();
+        assert_eq!(total(&snapshot, |worker| worker.remote_schedules), 1, "{snapshot}");
+    });
+}

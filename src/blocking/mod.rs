@@ -40,6 +40,7 @@ use crate::primitives::{CachePadded, Mutex, clock, spin_loop};
 use crate::task::{Ending, JoinHandle, Look, Meta, Registry, RunToken, Schedule, TaskHooks, TaskRef};
 use crew::{Called, Crew, Need};
 use growth::Growth;
+use std::any::type_name;
 use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
@@ -59,6 +60,7 @@ pub(crate) struct Pool {
     keep_alive: Duration,
     hooks: TaskHooks,
     on_panic: Option<OnPanic>,
+    panicked: AtomicU64,
     began: Instant,
     threads: OnceLock<Box<dyn Threads>>,
     quiet: Option<Quiet>,
@@ -135,6 +137,7 @@ impl Pool {
             keep_alive,
             hooks,
             on_panic,
+            panicked: AtomicU64::new(0),
             began: clock::now(),
             threads: OnceLock::new(),
             quiet: on_quiet.map(|call| Quiet { open: CachePadded::new(AtomicU64::new(0)), call }),
@@ -160,6 +163,7 @@ impl Pool {
     {
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
+        let meta = meta.traced_blocking(type_name::<F>(), size_of::<F>());
         // SAFETY: whoever runs or drops a token of this pool has a counted reference to it: a thread of the pool, or
         // this function.
         let (token, handle) = unsafe { crate::task::new(Once(Some(closure)), meta, this) };
@@ -171,6 +175,7 @@ impl Pool {
             // Ordering: Relaxed; whoever looks does so after this thread, or has to be told in another way that there is a closure.
             quiet.open.fetch_add(1, Ordering::Relaxed);
         }
+        token.tell_spawned();
         self.hooks.spawned(&token);
         self.queue.push(token);
         let need = self.crew.submitted();
@@ -327,6 +332,22 @@ impl Pool {
     pub(crate) fn queue_depth(&self) -> usize {
         self.queue.len()
     }
+
+    /// How many closures were ever taken in.
+    pub(crate) fn spawned(&self) -> u64 {
+        self.registry.spawned()
+    }
+
+    /// How many of them the threads have done.
+    pub(crate) fn finished(&self) -> u64 {
+        self.crew.tally().1
+    }
+
+    /// How many of them have panicked.
+    pub(crate) fn panicked(&self) -> u64 {
+        // Ordering: Relaxed; statistics.
+        self.panicked.load(Ordering::Relaxed)
+    }
 }
 
 impl fmt::Debug for Pool {
@@ -347,6 +368,8 @@ impl Schedule for Pool {
     }
 
     fn panicked(&self, task: &TaskRef) {
+        // Ordering: Relaxed; statistics.
+        self.panicked.fetch_add(1, Ordering::Relaxed);
         if let Some(on_panic) = &self.on_panic {
             on_panic(task);
         }

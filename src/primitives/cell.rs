@@ -3,6 +3,9 @@
 #[cfg(rt_loom)]
 pub(crate) use loom::cell::UnsafeCell;
 
+/// By which frames of `with_mut` are known in a backtrace.
+pub(crate) const FILE: &str = file!();
+
 /// See [`std::cell::UnsafeCell`].
 #[cfg(not(rt_loom))]
 #[derive(Debug)]

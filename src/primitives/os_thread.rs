@@ -3,7 +3,7 @@
 //! A thread whose poll goes on and on may be blocked, or computing, or ready to run while others have the processors. Only the first two
 //! are held up by the poll; and a second thread helps much in the first case, a little in the second and not at all in the
 //! third, which on a crowded machine is the most frequent. Linux tells, in two small files for each thread. They are read for
-//! suspects only, some 25 us each time.
+//! suspects only.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ pub(crate) enum Doing {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod imp {
     use super::{Doing, Duration};
-    use std::fs;
+    use std::fs::{self, File};
+    use std::os::unix::fs::FileExt;
 
     /// This thread's number; 0 if it cannot be known.
     pub(crate) fn current() -> u32 {
@@ -28,17 +29,46 @@ mod imp {
         link.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or(0)
     }
 
-    /// What the thread of that number does.
-    pub(crate) fn doing(thread: u32) -> Doing {
-        let read = |file: &str| fs::read_to_string(format!("/proc/self/task/{thread}/{file}"));
-        // "TID (name) S ...": the name may have brackets too.
-        let state = read("stat").ok().and_then(|stat| stat[stat.rfind(')')? + 1..].trim_start().chars().next());
-        if matches!(state, Some('S' | 'D')) {
-            return Doing::Waits;
+    /// Tells what one thread does, by two system calls each time: its files stay open.
+    #[derive(Debug)]
+    pub(crate) struct Observer {
+        stat: Option<File>,
+        times: Option<File>,
+    }
+
+    /// More than either file has in what is read of it; the kernel's own limits keep it so.
+    const ENOUGH: usize = 512;
+
+    impl Observer {
+        /// Of the thread of that number. Tells nothing of one that has ended, also if another has its number by then.
+        pub(crate) fn new(thread: u32) -> Self {
+            let open = |file: &str| File::open(format!("/proc/self/task/{thread}/{file}")).ok();
+            Observer { stat: open("stat"), times: open("schedstat") }
         }
-        // "on a processor, waiting for one, ...", in nanoseconds.
-        let time = read("schedstat").ok().and_then(|text| text.split(' ').next()?.parse().ok());
-        Doing::Runs(time.map(Duration::from_nanos))
+
+        /// What the thread does.
+        pub(crate) fn doing(&self) -> Doing {
+            let mut place = [0; ENOUGH];
+            // "TID (name) S ...": the name may have brackets too.
+            let stat = self.stat.as_ref().and_then(|file| read(file, &mut place));
+            let state = stat.and_then(|stat| {
+                let name_ends = stat.iter().rposition(|&byte| byte == b')')?;
+                stat[name_ends + 1..].iter().copied().find(|byte| !byte.is_ascii_whitespace())
+            });
+            if matches!(state, Some(b'S' | b'D')) {
+                return Doing::Waits;
+            }
+            // "on a processor, waiting for one, ...", in nanoseconds.
+            let times = self.times.as_ref().and_then(|file| read(file, &mut place));
+            let time = times.and_then(|text| std::str::from_utf8(text).ok()?.split(' ').next()?.parse().ok());
+            Doing::Runs(time.map(Duration::from_nanos))
+        }
+    }
+
+    /// What is in the file now.
+    fn read<'a>(file: &File, place: &'a mut [u8]) -> Option<&'a [u8]> {
+        let length = file.read_at(place, 0).ok()?;
+        Some(&place[..length])
     }
 }
 
@@ -51,13 +81,28 @@ mod imp {
         0
     }
 
-    /// What the thread of that number does. Unknown, so the case in which less is done is assumed.
-    pub(crate) fn doing(_thread: u32) -> Doing {
-        Doing::Runs(None)
+    /// Tells nothing: the system does not.
+    #[derive(Debug)]
+    pub(crate) struct Observer;
+
+    impl Observer {
+        pub(crate) fn new(_thread: u32) -> Self {
+            Observer
+        }
+
+        /// Unknown, so the case in which less is done is assumed.
+        pub(crate) fn doing(&self) -> Doing {
+            Doing::Runs(None)
+        }
     }
 }
 
-pub(crate) use imp::{current, doing};
+pub(crate) use imp::{Observer, current};
+
+/// What the thread of that number does. For whoever asks once: to open and to close the files are four system calls more.
+pub(crate) fn doing(thread: u32) -> Doing {
+    Observer::new(thread).doing()
+}
 
 #[cfg(all(test, target_os = "linux", not(rt_loom)))]
 mod tests {
@@ -90,6 +135,27 @@ mod tests {
         eventually(|| doing(thread) == Doing::Waits);
         drop(end);
         waiting.join().unwrap();
+    }
+
+    #[test]
+    fn an_observer_sees_each_time_what_the_thread_does_now_and_nothing_of_one_that_has_ended() {
+        let (number, numbers) = mpsc::channel();
+        let (end, ended) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel::<()>();
+        let changing = thread::spawn(move || {
+            number.send(current()).unwrap();
+            let _ = begun.recv();
+            while ended.try_recv().is_err() {
+                std::hint::spin_loop();
+            }
+        });
+        let observer = Observer::new(numbers.recv().unwrap());
+        eventually(|| observer.doing() == Doing::Waits);
+        begin.send(()).unwrap();
+        eventually(|| matches!(observer.doing(), Doing::Runs(Some(time)) if time > Duration::ZERO));
+        end.send(()).unwrap();
+        changing.join().unwrap();
+        eventually(|| observer.doing() == Doing::Runs(None));
     }
 
     #[test]

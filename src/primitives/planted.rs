@@ -18,6 +18,8 @@ pub(crate) enum Step {
     PollAcquires,
     /// Completion publishes the output (task state word).
     CompletePublishes,
+    /// A run that is traced clears the mark before it takes the requests (traces).
+    MarkIsClearedFirst,
     /// The registry, or the runner for it, acquires and publishes when it lets go of a cell (task state word).
     RetirePublishes,
     /// A handle drops the output before it says that it goes (task state word).

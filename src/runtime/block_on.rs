@@ -12,10 +12,11 @@ use crate::primitives::Mutex;
 use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::scheduler::{self, Blocking, Main, NoMain, Parker, Patience, Shared, Worker};
 use crate::task::{Whose, budget, poll_scope, trim_memory, wait};
+use crate::trace::BlockOn;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 /// Enters the runtime and marks the thread as polling futures. Others take its place if it is a worker.
@@ -105,8 +106,7 @@ pub(super) fn on_this_thread<F: Future>(inner: &Inner, future: F) -> F::Output {
     let mut future = pin!(future);
     let thread = ThreadWaker::new(None);
     let exposed = Exposed::new(inner, &thread);
-    let waker = Waker::from(thread.clone());
-    let mut cx = Context::from_waker(&waker);
+    let told = BlockOn::new(Waker::from(thread.clone()), size_of::<F>());
     let _scope = poll_scope();
     let patience = Patience::new(LONGEST_LOOK);
     loop {
@@ -116,7 +116,7 @@ pub(super) fn on_this_thread<F: Future>(inner: &Inner, future: F) -> F::Output {
         if thread.take_woken() {
             budget::refill();
             scheduler::set_answers(true);
-            let polled = future.as_mut().poll(&mut cx);
+            let polled = told.poll(|cx| future.as_mut().poll(cx));
             scheduler::set_answers(false);
             if let Poll::Ready(output) = polled {
                 return output;
@@ -191,7 +191,7 @@ struct MainFuture<'a, F: Future> {
     exposed: &'a Exposed<'a>,
     future: Pin<&'a mut F>,
     thread: Arc<ThreadWaker>,
-    waker: Waker,
+    told: BlockOn,
     output: Option<F::Output>,
     /// Whose code called `block_on`: the future is part of that.
     caller: Whose,
@@ -205,7 +205,8 @@ impl<F: Future> Main for MainFuture<'_, F> {
         if self.thread.take_woken() {
             let _whose = self.caller.begin();
             budget::refill();
-            if let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+            let future = self.future.as_mut();
+            if let Poll::Ready(output) = self.told.poll(|cx| future.poll(cx)) {
                 self.output = Some(output);
             }
             // It is no task, and the next poll is another's.
@@ -230,9 +231,9 @@ pub(super) fn as_worker<F: Future>(core: &Core, inner: &Inner, future: F) -> F::
     let future = pin!(future);
     let thread = ThreadWaker::new(Some(inner.scheduler.clone()));
     let exposed = Exposed::new(inner, &thread);
-    let waker = Waker::from(thread.clone());
+    let told = BlockOn::new(Waker::from(thread.clone()), size_of::<F>());
     let caller = Whose::from(try_id());
-    let mut main = MainFuture { exposed: &exposed, future, thread: thread.clone(), waker, output: None, caller };
+    let mut main = MainFuture { exposed: &exposed, future, thread: thread.clone(), told, output: None, caller };
     let _scope = poll_scope();
     loop {
         if let Some(borrowed) = core.take(&thread) {

@@ -6,7 +6,7 @@
 use super::RuntimeFlavor;
 use super::compat::Entered;
 use super::handle::Inner;
-use crate::scheduler::local;
+use crate::scheduler::{self, local, set_drives};
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -136,15 +136,17 @@ pub(super) fn is_inside(runtime: *const Inner) -> bool {
 /// Marks this thread as polling futures of a runtime until the guard is dropped.
 pub(super) fn begin_async(inner: &Arc<Inner>) -> AsyncGuard {
     let polling = Async { flavor: inner.flavor, runtime: Arc::as_ptr(inner) };
-    AsyncGuard { before: ASYNC.replace(Some(polling)) }
+    AsyncGuard { before: ASYNC.replace(Some(polling)), drove: set_drives(Some(inner.scheduler.id())) }
 }
 
 pub(super) struct AsyncGuard {
     before: Option<Async>,
+    drove: Option<scheduler::Id>,
 }
 
 impl Drop for AsyncGuard {
     fn drop(&mut self) {
         ASYNC.set(self.before);
+        set_drives(self.drove);
     }
 }

@@ -3,8 +3,8 @@
 use super::compat::Compat;
 use super::context::{self, EnterGuard};
 use super::drain::Drain;
-use super::dump::Dump;
 use super::dump::on_signal::Dumper;
+use super::dump::{self, Dump};
 use super::failure::Failure;
 use super::threads::Threads;
 use super::{RuntimeMetrics, block_on};
@@ -19,6 +19,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A reference to a runtime: spawns onto it, enters it, and tells how it is doing.
 ///
@@ -110,11 +111,17 @@ impl Inner {
     pub(super) fn timer_nanoseconds(&self) -> u64 {
         #[cfg(all(feature = "time", feature = "test-util"))]
         return self.driver.now().0;
-        #[cfg(all(feature = "time", not(feature = "test-util")))]
-        return Time::now().0;
-        #[cfg(not(feature = "time"))]
-        0
+        #[cfg(not(all(feature = "time", feature = "test-util")))]
+        machine_nanoseconds()
     }
+}
+
+/// What time it is for timers of no runtime; 0 if there are no timers.
+pub(super) fn machine_nanoseconds() -> u64 {
+    #[cfg(feature = "time")]
+    return Time::now().0;
+    #[cfg(not(feature = "time"))]
+    0
 }
 
 // A panic of the user's code finds nothing of a runtime half done.
@@ -305,8 +312,54 @@ impl Handle {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// Tasks of a [`LocalSet`](crate::task::LocalSet) are listed if this runtime has driven the set last; [`LocalSet::dump`](crate::task::LocalSet::dump)
+    /// tells of those of one set.
     pub fn dump(&self) -> Dump {
         Dump::take(&self.inner)
+    }
+
+    /// As [`dump`](Self::dump), and then **polls each task that waits once more**, to learn where in the program it does: of a task that waits for a
+    /// channel, a lock or a waker of somebody's, this tells what `dump` cannot. See [`TaskDump::trace`](super::TaskDump::trace).
+    ///
+    /// Each is woken, and polled by an ordinary run in its turn, with hooks and budget, as after any wake that was for nothing, which every future
+    /// must bear. A task whose time has come ends by it, or goes on. In that poll each waker that a future leaves somewhere is noted with a
+    /// backtrace, 32 in one task at most. That costs some 20 to 50 us a backtrace, so this is for people who look for a fault, and not for every minute. 64
+    /// tasks are asked at a time, so that others have their turns; what the dump tells besides is from before.
+    ///
+    /// It ends when all have answered, and at the `deadline` at the latest, a time from now of the machine's clock: those that have not been polled by then,
+    /// because all workers are stuck, or because nobody drives a current-thread runtime or a local set, are said so. It needs no worker itself: a
+    /// thread is made for it. Ordinary code calls `handle.block_on(handle.dump_traced(..))`.
+    ///
+    /// Printed with `{:#}` each task is followed by its backtraces, from the future that waits outwards to the task's own. Their names are looked up
+    /// only then, which takes some hundred milliseconds the first time. They are as good as the program's debug information.
+    ///
+    /// ```
+    /// use rt::runtime::Handle;
+    /// use std::time::Duration;
+    ///
+    /// # #[rt::main]
+    /// # async fn main() {
+    /// let (sender, receiver) = rt::sync::oneshot::channel::<()>();
+    /// let task = rt::spawn(async move { receiver.await });
+    /// # while Handle::current().metrics().num_alive_tasks() == 0 {}
+    /// let dump = Handle::current().dump_traced(Duration::from_secs(1)).await;
+    /// // task 1 spawned at src/main.rs:7:12 waits for something outside the runtime; ...
+    /// //   polled for this dump, it waits here:
+    /// //     0: tokio::sync::oneshot::Inner<T>::poll_recv
+    /// //     ...
+    /// println!("{dump:#}");
+    /// # drop(sender);
+    /// # let _ = task.await;
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it asks no further task. Those that it has woken are polled all the same.
+    pub fn dump_traced(&self, deadline: Duration) -> impl Future<Output = Dump> + Send + use<> {
+        let inner = self.inner.clone();
+        async move { dump::dump_traced(&inner, deadline).await }
     }
 
     /// The driver of sockets.

@@ -23,6 +23,7 @@
 
 // Inside: puts the parts together. `Inner` owns one of each: scheduler, driver, blocking pool.
 
+mod answer;
 mod block_on;
 mod builder;
 #[cfg_attr(not(feature = "tokio-compat"), path = "no_compat.rs")]
@@ -45,7 +46,7 @@ pub use crate::task::hooks::TaskMeta;
 pub use builder::Builder;
 pub use context::EnterGuard;
 pub use drain::{Drained, DrainedTask, Draining, draining, is_draining};
-pub use dump::{Dump, TaskDump, TaskKind, TaskState, WaitReason};
+pub use dump::{Dump, TaskDump, TaskKind, TaskState, TaskTrace, WaitReason};
 pub use failure::UnhandledPanic;
 pub use handle::{Handle, RuntimeFlavor, TryCurrentError};
 pub use local::{LocalOptions, LocalRuntime};

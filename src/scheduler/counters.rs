@@ -13,6 +13,8 @@ pub(crate) struct Counters {
     pub(crate) ended: Counter,
     /// Wakes and spawns by this worker.
     pub(crate) local_schedules: Counter,
+    /// Wakes and spawns by this worker that others are to run.
+    pub(crate) remote_schedules: Counter,
     /// Polls of a task from the LIFO slot.
     pub(crate) lifo_polls: Counter,
     /// Tasks stolen from peers.
@@ -41,6 +43,7 @@ impl Counters {
             pulse: Pulse::new(),
             ended: Counter::default(),
             local_schedules: Counter::default(),
+            remote_schedules: Counter::default(),
             lifo_polls: Counter::default(),
             stolen: Counter::default(),
             steals: Counter::default(),

@@ -1,6 +1,7 @@
 //! Which worker this thread is.
 
 use super::{Shared, Worker};
+use crate::scheduler;
 use crate::task::Id;
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -9,8 +10,20 @@ use std::ptr::null;
 thread_local! {
     // Without a destructor, so that wakes from other thread-locals' destructors find it.
     static CURRENT: Cell<*const Worker> = const { Cell::new(null()) };
+    /// See `set_drives`.
+    static DRIVES: Cell<Option<scheduler::Id>> = const { Cell::new(None) };
     /// See `set_answers`.
     static ANSWERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says for which scheduler this thread polls futures, as a worker or not. Returns what was said before.
+pub(crate) fn set_drives(scheduler: Option<scheduler::Id>) -> Option<scheduler::Id> {
+    DRIVES.replace(scheduler)
+}
+
+/// For which scheduler this thread polls futures.
+pub(super) fn drives() -> Option<scheduler::Id> {
+    DRIVES.get()
 }
 
 /// Says that this thread, which is no worker, has just been woken: what it pushes first is an answer. Or that this is over.

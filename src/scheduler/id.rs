@@ -25,6 +25,11 @@ impl Id {
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
         Id(NonZeroU64::new(next).expect("2^64 runtimes take longer than anybody waits"))
     }
+
+    /// As a number, which is not 0.
+    pub(super) fn as_u64(self) -> u64 {
+        self.0.get()
+    }
 }
 
 impl fmt::Display for Id {

@@ -39,7 +39,7 @@ pub(crate) use crate::primitives::Patience;
 pub(crate) use counters::Counters;
 #[cfg(feature = "time")]
 pub(crate) use current::home;
-pub(crate) use current::{polled_id, set_answers};
+pub(crate) use current::{polled_id, set_answers, set_drives};
 pub use id::Id;
 pub use local::{LocalEnterGuard, LocalSet};
 pub(crate) use monitor::Tuning;
@@ -140,6 +140,7 @@ pub(crate) struct Shared {
     remote_schedules: CachePadded<AtomicU64>,
     /// Tasks that ended on a thread that is no worker.
     ended_outside: AtomicU64,
+    panicked: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -150,8 +151,9 @@ const SAMPLED_OUTSIDE: u64 = 64;
 /// A poll that goes on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Running {
-    pub(crate) worker: usize,
-    /// Since when, at least; `None` if it has just begun.
+    /// `None` if it is not a worker that polls, but whoever drives a local set.
+    pub(crate) worker: Option<usize>,
+    /// Since when, at least; `None` if it has just begun, or that is not known.
     pub(crate) since: Option<Tick>,
 }
 
@@ -183,6 +185,7 @@ impl Shared {
             stamped_outside: CachePadded::new(AtomicU64::new(0)),
             remote_schedules: CachePadded::new(AtomicU64::new(0)),
             ended_outside: AtomicU64::new(0),
+            panicked: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         });
         let workers = taken.into_iter().map(|seat| Worker::new(shared.clone(), seat)).collect();
@@ -208,7 +211,7 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let meta = self.prepare(meta);
+        let meta = self.prepare(meta).traced_task(size_of::<F>());
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: tasks are in the registry until they are retired, and workers do not end before it is empty; each of
@@ -228,7 +231,7 @@ impl Shared {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let meta = self.prepare(meta);
+        let meta = self.prepare(meta).traced_local(size_of::<F>());
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: as in `spawn`. Run tokens are run and dropped by workers, and by `take_in` below; all of that is this thread.
@@ -251,6 +254,7 @@ impl Shared {
             if !self.registry.insert(shard, &token) {
                 return token.cancel();
             }
+            token.tell_spawned();
             self.config.hooks.spawned(&token);
             match worker {
                 Some(worker) => worker.push(token),
@@ -288,6 +292,8 @@ impl Shared {
         // A read-modify-write behind the push is what the look at the sleepers needs anyway.
         // Ordering: Release keeps it behind.
         self.remote_schedules.fetch_add(1, PlainOrdering::Release);
+        // It may be a worker of another runtime.
+        current::with_any(|worker| worker.map(Worker::has_scheduled_elsewhere));
         if let Some(worker) = self.sleep.notify_behind_rmw(|| !(current::take_answers() && self.is_taken_soon())) {
             self.unpark(worker);
         }
@@ -410,7 +416,7 @@ impl Shared {
             .enumerate()
             .filter_map(|(worker, remote)| {
                 let beat = remote.pulse().beat()?;
-                Some((beat.task, Running { worker, since: remote.seen_since(beat.poll) }))
+                Some((beat.task, Running { worker: Some(worker), since: remote.seen_since(beat.poll) }))
             })
             .collect();
         self.registry.visit(|look, born| {
@@ -507,6 +513,11 @@ impl Shared {
         self.remote_schedules.load(PlainOrdering::Relaxed)
     }
 
+    /// How many tasks have panicked.
+    pub(crate) fn panicked(&self) -> u64 {
+        self.panicked.load(PlainOrdering::Relaxed)
+    }
+
     pub(crate) fn parked(&self) -> usize {
         self.sleep.muster().parked
     }
@@ -545,6 +556,8 @@ impl Schedule for Shared {
     }
 
     fn panicked(&self, task: &TaskRef) {
+        // Ordering: Relaxed; statistics.
+        self.panicked.fetch_add(1, PlainOrdering::Relaxed);
         if let Some(on_panic) = &self.config.on_panic {
             on_panic(task);
         }

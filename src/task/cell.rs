@@ -23,6 +23,13 @@
 //! A panic of the future is the task's result. A panic while a future or an output is dropped, or in a joiner's waker,
 //! is contained: the panic hook has reported it, nobody is waiting for it, and the runtime goes on.
 //!
+//! # Runs that are traced
+//!
+//! A run whose poll is to tell what it waits for (see [`trace`](super::trace)) is an ordinary one, but for the waker. It comes to
+//! [`run_traced`] twice: first from the ordinary run, which it calls anew, to have the frame and the tracer below everything that happens
+//! then; and again from that one, which it gives the waker. So there is one copy of the poll. With a second one the compiler would put the future's code
+//! into neither, which costs an ordinary poll up to 40 instructions; that it does not know the waker costs one or two.
+//!
 //! # Whose code runs
 //!
 //! A task's future and its output are dropped as the task's own code: `rt::task::id` tells its id there. In a poll the worker knows it; where
@@ -31,18 +38,23 @@
 use super::error::Reason;
 use super::header::{Ending, Header, Meta, Ran, RunToken, TaskRef, VTable};
 use super::join_slot::JoinSlot;
-use super::state::{Pending, Start, Wake as Woken};
+use super::state::{Pending, Seen, Start, Wake as Woken};
+use super::trace::Tracer;
 use super::whose::Whose;
-use super::{JoinError, Schedule, reuse, wait};
+use super::{JoinError, Schedule, reuse, told, wait};
 use crate::primitives::cell::UnsafeCell;
 use crate::primitives::contain::{contain, discard};
+use std::cell::Cell;
 use std::future::Future;
 use std::mem::{ManuallyDrop, needs_drop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::ptr::NonNull;
+use std::ptr::{NonNull, null};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+
+/// By which the frames of a poll are known in a backtrace.
+pub(crate) const FILE: &str = file!();
 
 /// `repr(C)`: a pointer to the cell is a pointer to its header. Aligned as [`reuse`] needs it, which is what an allocator
 /// gives anyway.
@@ -266,18 +278,28 @@ where
 {
     // SAFETY: the run token keeps the cell alive until it is given up, and nothing below uses it after that.
     let task = unsafe { Task::<F, S>::of(header) };
-    let seen = match task.header.state.start() {
-        Start::Poll(seen) => seen,
+    let (seen, waker) = match task.header.state.start() {
+        Start::Poll(seen) => {
+            // SAFETY: the run token keeps the cell alive during the poll.
+            let mut waker = unsafe { borrow_waker::<F, S>(header) };
+            // SAFETY: a waker that was put in its place is used while this function has it, and never dropped, as the one before.
+            unsafe { told::poll_begins(header, &mut waker) };
+            (seen, waker)
+        }
         Start::Cancel => {
             // SAFETY: the caller's promises are the callee's.
             unsafe { cancel::<F, S>(header) };
             return Ran::Done;
         }
+        // SAFETY: the caller's promises are the callee's.
+        Start::Trace => match unsafe { run_traced::<F, S>(header) } {
+            Traced::Poll(seen, waker) => {
+                told::enter(&task.header);
+                (seen, waker)
+            }
+            Traced::Ran(ran) => return ran,
+        },
     };
-    // A borrowed waker: it stands for a reference that the poll does not own, so it is never dropped.
-    // SAFETY: the pointer came from `Arc::into_raw` of this type; the base reference keeps the count above zero.
-    let borrowed = unsafe { Arc::from_raw(header.as_ptr().cast_const().cast::<Task<F, S>>()) };
-    let waker = ManuallyDrop::new(Waker::from(borrowed));
     let mut cx = Context::from_waker(&waker);
     let mut output = None;
     let polled = catch_unwind(AssertUnwindSafe(|| {
@@ -289,6 +311,7 @@ where
             unsafe { task.drop_stage() };
         }
     }));
+    told::leave(&task.header);
     let output = match (output, polled) {
         (Some(output), polled) => {
             discard(polled);
@@ -302,17 +325,91 @@ where
             };
         }
         (None, Err(payload)) => {
+            told::enter(&task.header);
             // SAFETY: the token is the caller's.
             contain(|| unsafe { task.drop_stage() });
+            told::leave(&task.header);
             // SAFETY: the task is in its registry, so the cell and the scheduler are live.
             unsafe { report_panic::<F, S>(header) };
             Err(Reason::panic(payload))
         }
     };
     wait::forget();
+    told::end(&task.header);
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, output) };
     Ran::Done
+}
+
+/// A borrowed waker: it stands for a reference that the poll does not own, so it is never dropped.
+///
+/// # Safety
+///
+/// `header` is of a cell of these types, which is alive for as long as the waker is used.
+#[inline(always)]
+unsafe fn borrow_waker<F, S>(header: NonNull<Header>) -> ManuallyDrop<Waker>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    S: Schedule,
+{
+    // SAFETY: the pointer came from `Arc::into_raw` of this type; the base reference keeps the count above zero.
+    let borrowed = unsafe { Arc::from_raw(header.as_ptr().cast_const().cast::<Task<F, S>>()) };
+    ManuallyDrop::new(Waker::from(borrowed))
+}
+
+/// What a run that is to be traced does next.
+enum Traced {
+    /// Poll the future with this waker.
+    Poll(Seen, ManuallyDrop<Waker>),
+    /// Nothing: it has been done.
+    Ran(Ran),
+}
+
+thread_local! {
+    /// From the first call of `run_traced` for a task to the second, with nothing in between but, at most, the task's cancellation.
+    static TRACER: Cell<(*const Header, *const Tracer)> = const { Cell::new((null(), null())) };
+}
+
+/// See the module's page. A backtrace ends here, so this keeps its name: `runtime/dump/frames.rs` looks for it.
+///
+/// # Safety
+///
+/// As for [`run`]. A waker that is returned is used only for the poll that follows.
+#[cold]
+#[inline(never)]
+unsafe fn run_traced<F, S>(header: NonNull<Header>) -> Traced
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    S: Schedule,
+{
+    // SAFETY: the run token keeps the cell alive until it is given up.
+    let task = unsafe { Task::<F, S>::of(header) };
+    // SAFETY: as above; a clone of it is counted.
+    let waker = unsafe { borrow_waker::<F, S>(header) };
+    let (traced, tracer) = TRACER.replace((null(), null()));
+    if traced == header.as_ptr().cast_const() {
+        // SAFETY: below, it is there until `run` has returned, and that is what has called this.
+        let tracer = unsafe { &*tracer };
+        let (seen, is_wanted) = tracer.begin(task.header.id(), &task.header.state);
+        // SAFETY: as above.
+        return Traced::Poll(seen, if is_wanted { unsafe { tracer.waker() } } else { waker });
+    }
+    // SAFETY: as above.
+    unsafe { increment::<F, S>(header) };
+    // SAFETY: that reference is the new value's.
+    let reference = unsafe { TaskRef::new(header) };
+    let tracer = Tracer::new(Waker::clone(&waker));
+    TRACER.set((header.as_ptr(), &raw const tracer));
+    // Not by its name: there would be a second copy of the poll.
+    let run = task.header.run_function();
+    // SAFETY: the caller's promises are the callee's.
+    let ran = unsafe { run(header) };
+    // If it was cancelled just now, nobody has taken it.
+    TRACER.set((null(), null()));
+    tracer.end(&reference);
+    Traced::Ran(ran)
 }
 
 /// Tells the scheduler that the future has panicked.
@@ -348,11 +445,14 @@ where
 {
     // SAFETY: the run token keeps the cell alive until it is given up.
     let task = unsafe { Task::<F, S>::of(header) };
+    told::enter(&task.header);
     // SAFETY: the token is the caller's.
     let reason = match catch_unwind(AssertUnwindSafe(|| unsafe { task.drop_as_own() })) {
         Ok(()) => Reason::Cancelled,
         Err(payload) => Reason::panic(payload),
     };
+    told::leave(&task.header);
+    told::end(&task.header);
     // SAFETY: the token is the caller's and the future has been dropped.
     unsafe { complete::<F, S>(header, Err(reason)) };
 }

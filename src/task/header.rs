@@ -17,6 +17,8 @@
 //! ends with `Pending` one more.
 
 use super::state::{HandleDropped, Progress, Retired, State};
+#[cfg(feature = "tracing")]
+use super::told::Told;
 use super::wait::{self, Wait};
 use super::{Id, JoinError};
 use crate::primitives::clock::Tick;
@@ -41,11 +43,13 @@ struct Extra {
     name: Option<Box<str>>,
     /// For how long it was polled, in nanoseconds, if that is wanted.
     busy: Option<AtomicU64>,
+    #[cfg(feature = "tracing")]
+    told: Option<Told>,
 }
 
 impl Meta {
     pub(crate) fn new(name: Option<&str>, location: &'static Location<'static>) -> Self {
-        Meta { location, extra: name.map(|name| Box::new(Extra { name: Some(name.into()), busy: None })) }
+        Meta { location, extra: name.map(|name| Box::new(Extra { name: Some(name.into()), ..Extra::default() })) }
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
@@ -56,6 +60,26 @@ impl Meta {
     #[cold]
     pub(crate) fn with_busy(mut self) -> Self {
         self.extra.get_or_insert_default().busy = Some(AtomicU64::new(0));
+        self
+    }
+
+    /// Whether this has anything of what few tasks have: a look at one word.
+    #[cfg(feature = "tracing")]
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.extra.is_none()
+    }
+
+    /// What `tracing` is told of the task.
+    #[cfg(feature = "tracing")]
+    pub(super) fn told(&self) -> Option<&Told> {
+        self.extra.as_ref()?.told.as_ref()
+    }
+
+    #[cfg(feature = "tracing")]
+    #[cold]
+    pub(super) fn with_told(mut self, told: Told) -> Self {
+        self.extra.get_or_insert_default().told = Some(told);
         self
     }
 
@@ -79,7 +103,7 @@ impl Meta {
 pub(super) struct Header {
     pub(super) state: State,
     vtable: &'static VTable,
-    meta: Meta,
+    pub(super) meta: Meta,
     /// Set once by the registry, before anyone but the spawner sees the task.
     id: AtomicU64,
     /// Where in the registry the task is; see [`registry`](super::registry). Set with the id. Once the task is on its shard's return list,
@@ -141,6 +165,11 @@ impl Header {
         self.wait.store(wait::take(), Ordering::Relaxed);
     }
 
+    /// That of the task's type.
+    pub(super) fn run_function(&self) -> unsafe fn(NonNull<Header>) -> Ran {
+        self.vtable.run
+    }
+
     pub(super) fn id(&self) -> Id {
         // Ordering: Relaxed; set before the task was shared with anyone.
         Id::from_raw(self.id.load(Ordering::Relaxed))
@@ -183,8 +212,17 @@ impl TaskRef {
     /// Cancels the task: its future is dropped by the next run, on a worker. Nothing happens to a complete task.
     pub(crate) fn abort(&self) {
         self.header().state.cancel();
+        self.wake();
+    }
+
+    /// Wakes the task, as one of its wakers.
+    pub(super) fn wake(&self) {
         // SAFETY: this reference keeps the cell alive.
         unsafe { (self.header().vtable.wake_by_ref)(self.0) };
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.header().state
     }
 }
 
@@ -234,7 +272,7 @@ impl RunToken {
         self.header().place.load(Ordering::Relaxed)
     }
 
-    fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &Header {
         // SAFETY: the token exists, so the task is not complete, and the base reference keeps the cell alive.
         unsafe { self.0.as_ref() }
     }
@@ -378,6 +416,7 @@ impl Listed {
         let polls = header.polls.load(Ordering::Relaxed);
         let polled = Tick::from_raw(header.polled.load(Ordering::Relaxed));
         Some(Look {
+            listed: self,
             id: header.id(),
             place: header.place.load(Ordering::Relaxed),
             meta: &header.meta,
@@ -414,6 +453,7 @@ impl fmt::Debug for Listed {
 /// A task, as whoever walks the registry sees it.
 #[derive(Debug)]
 pub(crate) struct Look<'a> {
+    listed: &'a Listed,
     pub(crate) id: Id,
     pub(crate) place: u64,
     pub(crate) meta: &'a Meta,
@@ -424,6 +464,12 @@ pub(crate) struct Look<'a> {
     pub(crate) polled: Option<Tick>,
     /// What that one waits for.
     pub(crate) wait: Wait,
+}
+
+impl Look<'_> {
+    pub(crate) fn task_ref(&self) -> TaskRef {
+        self.listed.task_ref()
+    }
 }
 
 /// A task that completes, on its way out of the registry. It is not retired yet, so the cell is there.

@@ -36,6 +36,10 @@ mod scope;
 pub(crate) mod signal;
 mod state;
 mod task_local;
+pub(crate) mod trace;
+// What is told of tasks to `tracing`, or nothing.
+#[cfg_attr(not(feature = "tracing"), path = "untold.rs")]
+mod told;
 pub(crate) mod wait;
 mod whose;
 mod yield_now;
@@ -62,7 +66,7 @@ pub use crate::runtime::current_id::{id, try_id};
 pub use crate::runtime::spawn::{TaskBuilder as Builder, block_in_place, spawn, spawn_blocking, spawn_local};
 pub use crate::scheduler::{LocalEnterGuard, LocalSet};
 
-pub(crate) use cell::wake_contained;
+pub(crate) use cell::{FILE as CELL_FILE, wake_contained};
 pub(crate) use header::{Ending, Look, Meta, RunToken, TaskRef};
 pub(crate) use registry::{Inside, Registry, Returns};
 pub(crate) use reuse::trim as trim_memory;

@@ -9,6 +9,7 @@
 //! | 2 | `HANDLE_DROPPED` | the join handle, once | nobody will ask for the output |
 //! | 3 | `JOIN_WAKER` | the join handle, set and cleared | the join slot holds a waker and belongs to the runner |
 //! | 4 | `RETIRED` | the runner or the registry, once, not before `COMPLETE` | neither will touch the cell again |
+//! | 5 | `TRACED` | whoever wants a trace, and cleared by the runner | the next run asks who wants to know what its poll waits for |
 //! | 8-63 | wake count | wakers add, the runner subtracts | not 0: the *run token* exists |
 //!
 //! # The run token
@@ -30,6 +31,12 @@
 //!    for the next waker may have queued it already. More is left: it was woken during the poll, the runner still has
 //!    the token, and queues it again.
 //! 4. *Complete*: write the output, set `COMPLETE`. The word before tells who the output belongs to.
+//!
+//! # Traces
+//!
+//! Whoever wants to know what a task waits for puts a request on a list, sets `TRACED`, and wakes the task ([`trace`](super::trace)). The next
+//! run clears the bit, and takes what is on the list after that: a request that comes too late for that run has set the bit again, behind the
+//! clearing, and its wake sees to another run. An ordinary poll tests the bit together with `CANCELLED`, and so pays nothing for it.
 //!
 //! # The end of the cell
 //!
@@ -57,6 +64,7 @@ const CANCELLED: u64 = 1 << 1;
 const HANDLE_DROPPED: u64 = 1 << 2;
 const JOIN_WAKER: u64 = 1 << 3;
 const RETIRED: u64 = 1 << 4;
+const TRACED: u64 = 1 << 5;
 const ONE_WAKE: u64 = 1 << 8;
 const WAKES: u64 = !(ONE_WAKE - 1);
 
@@ -91,6 +99,8 @@ pub(super) enum Start {
     Poll(Seen),
     /// Drop the future.
     Cancel,
+    /// Poll the future, after [`State::begin_trace`], and tell whoever wants to know what it waits for.
+    Trace,
 }
 
 /// The wake count that a poll has taken into account.
@@ -174,12 +184,31 @@ impl State {
         self.0.fetch_or(CANCELLED, Ordering::Release);
     }
 
+    /// Has the next run traced. The caller wakes the task afterwards, so that there is one.
+    pub(super) fn trace(&self) {
+        // Ordering: the wake that follows publishes it, as in `cancel`. AcqRel pairs with `begin_trace`: a run that begins behind this sees it.
+        self.0.fetch_or(TRACED, Ordering::AcqRel);
+    }
+
+    /// Step 2 again, of a run that is traced. What is asked for from here on makes for another run.
+    pub(super) fn begin_trace(&self) -> Seen {
+        // Ordering: Acquire as in `start`, because this may see more wakes; Release keeps the look at the requests behind it, together with
+        // their lock.
+        Seen(self.0.fetch_and(!TRACED, Ordering::AcqRel) & WAKES)
+    }
+
     /// Step 2; the caller holds the run token.
     #[inline]
     pub(super) fn start(&self) -> Start {
         // Ordering: Acquire pairs with the Release of every wake counted here and of the last `pending`.
         let word = self.0.load(planted::ordering(Step::PollAcquires, Ordering::Acquire));
-        if word & CANCELLED != 0 { Start::Cancel } else { Start::Poll(Seen(word & WAKES)) }
+        if word & (CANCELLED | TRACED) == 0 {
+            Start::Poll(Seen(word & WAKES))
+        } else if word & CANCELLED != 0 {
+            Start::Cancel
+        } else {
+            Start::Trace
+        }
     }
 
     /// Step 3; gives up the run token unless the task was woken meanwhile.
@@ -347,6 +376,25 @@ mod tests {
     #[test]
     fn cancelling_an_idle_task_makes_its_next_run_drop_the_future() {
         let state = idle();
+        state.cancel();
+        assert_eq!(state.wake(), Wake::Queue);
+        assert!(matches!(state.start(), Start::Cancel));
+    }
+
+    #[test]
+    fn a_trace_is_of_one_run_and_cancelling_comes_first() {
+        let state = idle();
+        state.trace();
+        assert_eq!(state.wake(), Wake::Queue);
+        assert!(matches!(state.start(), Start::Trace));
+        let seen = state.begin_trace();
+        // Asked for once more.
+        state.trace();
+        assert_eq!(state.wake(), Wake::Nothing);
+        assert_eq!(state.pending(seen), Pending::Again);
+        assert!(matches!(state.start(), Start::Trace));
+        assert_eq!(state.pending(state.begin_trace()), Pending::Idle);
+        state.trace();
         state.cancel();
         assert_eq!(state.wake(), Wake::Queue);
         assert!(matches!(state.start(), Start::Cancel));

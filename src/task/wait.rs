@@ -28,6 +28,21 @@ pub(crate) enum What {
     Descriptor { number: u32, read: bool, write: bool },
     /// The end of a task.
     Join(Id),
+    /// The end of so many tasks, each or all: a set, a scope.
+    Tasks(u64),
+    /// Something that happens once.
+    Event(Event),
+}
+
+/// What happens once, and is the runtime's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A drain comes to its end.
+    Drained,
+    /// A drain, or the shutdown, begins.
+    Draining,
+    /// A scope is cancelled.
+    Cancelled,
 }
 
 /// A [`Wait`] as one word: what kind it is in the lowest bits, and what it is of above.
@@ -38,6 +53,8 @@ const DESCRIPTOR: Word = 2;
 const JOIN: Word = 3;
 /// Not a wait: the task is ready, since when is above.
 const READY: Word = 4;
+const TASKS: Word = 5;
+const EVENT: Word = 6;
 const KIND: Word = 7;
 const OTHERS: Word = 1 << 3;
 const OF: u32 = 4;
@@ -67,6 +84,16 @@ pub(crate) fn note_descriptor(number: u32, read: bool, write: bool) {
 /// This poll waits for the end of a task.
 pub(super) fn note_join(task: Id) {
     note(task.as_u64() << OF | JOIN);
+}
+
+/// This poll waits for the end of so many tasks.
+pub(crate) fn note_tasks(remaining: usize) {
+    note((remaining as Word) << OF | TASKS);
+}
+
+/// This poll waits for something that happens once.
+pub(crate) fn note_event(event: Event) {
+    note((event as Word) << OF | EVENT);
 }
 
 fn note(word: Word) {
@@ -131,9 +158,17 @@ impl From<Word> for Wait {
             TIMER => What::Timer(word & !(KIND | OTHERS)),
             DESCRIPTOR => What::Descriptor { number: of as u32, read: word & READ != 0, write: word & WRITE != 0 },
             JOIN => What::Join(Id::from_raw(of)),
+            TASKS => What::Tasks(of),
+            EVENT => What::Event(Event::of(of)),
             _ => What::Unknown,
         };
         Wait { what, or_others: word & OTHERS != 0 }
+    }
+}
+
+impl Event {
+    fn of(number: Word) -> Self {
+        [Event::Drained, Event::Draining, Event::Cancelled][number as usize]
     }
 }
 
@@ -159,6 +194,16 @@ mod tests {
         note_join(task);
         forget();
         assert_eq!(taken().what, What::Unknown);
+    }
+
+    #[test]
+    fn tasks_and_events_come_out_as_they_went_in() {
+        note_tasks(usize::MAX >> OF);
+        assert_eq!(taken().what, What::Tasks((usize::MAX >> OF) as u64));
+        for event in [Event::Drained, Event::Draining, Event::Cancelled] {
+            note_event(event);
+            assert_eq!(taken(), Wait { what: What::Event(event), or_others: false });
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub fn interval(period: Duration) -> Interval {
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "the period of an interval must not be zero");
-    Interval { sleep: Box::pin(Sleep::until(start)), period, missed: MissedTickBehavior::default() }
+    Interval { sleep: Box::pin(Sleep::until_start(start)), period, missed: MissedTickBehavior::default() }
 }
 
 /// What an [`Interval`] does when it is polled so late that ticks were missed.

@@ -4,6 +4,7 @@ use super::Instant;
 use crate::driver::Timer;
 use crate::runtime::Handle;
 use crate::task::{budget, wait};
+use crate::trace::Resource;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
@@ -54,6 +55,7 @@ pin_project! {
         deadline: Instant,
         #[pin]
         timer: Timer,
+        resource: Resource,
     }
 }
 
@@ -62,13 +64,19 @@ impl Sleep {
     #[inline]
     pub(super) fn after(duration: Duration) -> Self {
         let (deadline, wait) = Instant::in_time(duration);
-        Sleep { deadline, timer: Handle::current_timer(deadline.time(), Some(wait)) }
+        Sleep { deadline, timer: Handle::current_timer(deadline.time(), Some(wait)), resource: Resource::sleep() }
     }
 
     #[track_caller]
     #[inline]
     pub(super) fn until(deadline: Instant) -> Self {
-        Sleep { deadline, timer: Handle::current_timer(deadline.time(), None) }
+        Sleep { deadline, timer: Handle::current_timer(deadline.time(), None), resource: Resource::sleep() }
+    }
+
+    /// The same for an interval that begins then.
+    #[track_caller]
+    pub(super) fn until_start(deadline: Instant) -> Self {
+        Sleep { deadline, timer: Handle::current_timer(deadline.time(), None), resource: Resource::interval() }
     }
 
     /// As `poll`, whether or not the task may make progress in this poll.
@@ -77,9 +85,11 @@ impl Sleep {
     pub(super) fn poll_unasked(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         if this.timer.poll(this.deadline.time(), cx.waker()).is_pending() {
+            this.resource.pending(|| this.deadline.duration_since(Instant::now()));
             wait::note_timer(this.deadline.time().0);
             return Poll::Pending;
         }
+        this.resource.ready();
         budget::draw();
         Poll::Ready(())
     }
@@ -101,6 +111,7 @@ impl Sleep {
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.project();
         *this.deadline = deadline;
+        this.resource.reset(|| deadline.duration_since(Instant::now()));
         this.timer.reset(deadline.time());
     }
 }

@@ -27,17 +27,19 @@ mod report;
 
 pub use report::{Drained, DrainedTask};
 
+use super::answer::Answer;
 use super::handle::Inner;
 use super::{Handle, Runtime, Wait};
-use crate::primitives::{Condvar, Mutex, clock, thread};
+use crate::primitives::{Mutex, clock, thread};
 use crate::task::signal::Signal;
-use crate::task::{TaskRef, wake_contained, yield_now};
+use crate::task::wait::{Event, note_event};
+use crate::task::{TaskRef, yield_now};
 use attempt::{Attempt, END, Stage};
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// How often the waiting thread looks. Half of it wakes it twice as often; twice as much makes every drain end so much later.
@@ -74,89 +76,29 @@ impl Drain {
     }
 }
 
-/// A drain, as the waiting thread and whoever awaits it share it.
-struct Answer {
-    state: Mutex<AnswerState>,
-    stopped: Condvar,
-}
-
-#[derive(Default)]
-struct AnswerState {
-    drained: Option<Drained>,
-    waker: Option<Waker>,
-    /// Nobody waits any more.
-    is_stopped: bool,
-}
-
-impl Answer {
-    fn new() -> Arc<Self> {
-        Arc::new(Answer { state: Mutex::new(AnswerState::default()), stopped: Condvar::new() })
-    }
-
-    /// The life of the waiting thread.
-    fn find(&self, attempt: Arc<Attempt>) {
-        let mut stage = Stage::Open;
-        let drained = loop {
-            if let Some(drained) = attempt.look(&mut stage) {
-                break drained;
-            }
-            let next = clock::now() + LOOK;
-            let mut state = self.state.lock();
-            while !state.is_stopped {
-                if self.stopped.wait_until(&mut state, next).timed_out() {
-                    break;
-                }
-            }
-            if state.is_stopped {
-                return;
-            }
-        };
-        // Before anybody hears of it, so that whoever does is counted again.
-        drop(attempt);
-        let mut state = self.state.lock();
-        state.drained = Some(drained);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            wake_contained(waker);
+/// The life of the waiting thread.
+fn find(answer: Answer<Drained>, attempt: Arc<Attempt>) {
+    let mut stage = Stage::Open;
+    let drained = loop {
+        if let Some(drained) = attempt.look(&mut stage) {
+            break drained;
         }
-    }
-
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Drained> {
-        let fresh = cx.waker().clone();
-        let mut state = self.state.lock();
-        if let Some(drained) = state.drained.take() {
-            return Poll::Ready(drained);
+        if answer.is_unwanted_until(clock::now() + LOOK) {
+            return;
         }
-        let left = state.waker.replace(fresh);
-        drop(state);
-        drop(left);
-        Poll::Pending
-    }
-}
-
-/// Tells the waiting thread, when dropped, that nobody waits any more.
-struct Stop(Arc<Answer>);
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.is_stopped = true;
-        let waker = state.waker.take();
-        drop(state);
-        drop(waker);
-        self.0.stopped.notify_all();
-    }
+    };
+    // Before anybody hears of it, so that whoever does is counted again.
+    drop(attempt);
+    answer.give(drained);
 }
 
 /// See [`Handle::drain`].
 async fn drain(inner: &Arc<Inner>, deadline: Duration) -> Drained {
     let attempt = Attempt::begin(inner, deadline);
-    let answer = Answer::new();
-    let _stop = Stop(answer.clone());
+    let (answer, wanted) = Answer::new();
     let finding = thread::Builder::new().name(THREAD.to_owned()).spawn({
-        let (answer, attempt) = (answer.clone(), attempt.clone());
-        move || answer.find(attempt)
+        let attempt = attempt.clone();
+        move || find(answer, attempt)
     });
     if finding.is_err() {
         // Then this looks, as often as it comes to its turn.
@@ -170,7 +112,7 @@ async fn drain(inner: &Arc<Inner>, deadline: Duration) -> Drained {
     }
     // The thread alone keeps it.
     drop(attempt);
-    poll_fn(|cx| answer.poll(cx)).await
+    wanted.wait(|| note_event(Event::Drained)).await
 }
 
 impl Runtime {
@@ -322,7 +264,11 @@ impl Future for Draining {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        this.inner.drain.begun.poll(&mut this.place, cx.waker())
+        let begun = this.inner.drain.begun.poll(&mut this.place, cx.waker());
+        if begun.is_pending() {
+            note_event(Event::Draining);
+        }
+        begun
     }
 }
 

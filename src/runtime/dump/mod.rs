@@ -1,17 +1,32 @@
-//! What all tasks of a runtime do now, without polling any of them.
+//! What all tasks of a runtime do now.
+//!
+//! | file | subject |
+//! |---|---|
+//! | this | a dump: a look at every task, without polling any |
+//! | `traced` | one that polls those that wait, to learn where they do |
+//! | `frames` | of a backtrace, what is the task's |
+//! | `cycles` | circles of tasks that wait for each other |
+//! | `print` | dumps for people |
+//! | `on_signal` | dumps that a signal asks for |
 
 mod cycles;
+mod frames;
 #[cfg_attr(not(all(unix, feature = "signal")), path = "no_signal.rs")]
 pub(super) mod on_signal;
 mod print;
+mod traced;
 
-use super::handle::Inner;
+pub use traced::TaskTrace;
+pub(super) use traced::dump_traced;
+
+use super::handle::{Handle, Inner};
 #[cfg(feature = "net")]
 use crate::driver::Interest;
 use crate::primitives::clock::{self, Tick};
 use crate::scheduler::Running;
-use crate::task::wait::What;
-use crate::task::{Id, Look, Progress};
+use crate::scheduler::local::sets_of;
+use crate::task::wait::{Event, What};
+use crate::task::{Id, LocalSet, Look, Progress, TaskRef};
 use std::panic::Location;
 use std::time::Duration;
 
@@ -36,6 +51,7 @@ pub struct TaskDump {
     polls: u64,
     last_poll: Option<Duration>,
     busy: Option<Duration>,
+    trace: Option<TaskTrace>,
 }
 
 /// What a task is made of.
@@ -46,6 +62,8 @@ pub enum TaskKind {
     Async,
     /// A closure given to [`spawn_blocking`](crate::task::spawn_blocking).
     Blocking,
+    /// A future in a [`LocalSet`].
+    Local,
 }
 
 /// What a task does.
@@ -55,7 +73,7 @@ pub enum TaskState {
     /// It is being polled, or the closure runs.
     #[non_exhaustive]
     Running {
-        /// By which worker: below [`num_workers`](super::RuntimeMetrics::num_workers), or a spare. `None` for a closure.
+        /// By which worker: below [`num_workers`](super::RuntimeMetrics::num_workers), or a spare. `None` for a closure, and in a local set.
         worker: Option<usize>,
         /// For how long, at least. Zero for what the monitor has not seen yet, which is some milliseconds at most, and where there
         /// is no monitor.
@@ -100,13 +118,41 @@ pub enum WaitReason {
         /// Its identifier. It may be a task of another runtime.
         id: Id,
     },
+    /// The end of several tasks, or of one of them: those of a [`JoinSet`](crate::task::JoinSet), of a [scope](crate::task::scope()) whose body
+    /// has ended, or of a [`LocalSet`].
+    #[non_exhaustive]
+    Tasks {
+        /// How many of them had not ended when the task was polled last.
+        remaining: usize,
+    },
+    /// The end of a [drain](super::Handle::drain), and so of all other tasks.
+    Drained,
+    /// The beginning of a drain, or of the shutdown; see [`draining`](super::draining).
+    Draining,
+    /// That its scope is cancelled; see [`Scope::cancelled`](crate::task::Scope::cancelled).
+    Cancelled,
 }
 
 impl Dump {
     pub(super) fn take(inner: &Inner) -> Self {
-        let now = Now { tick: Tick::advance(clock::now()), time: inner.timer_nanoseconds() };
+        Dump::take_and(inner, |_, _| {})
+    }
+
+    /// Also hands out each task that waits, with its number in the list.
+    fn take_and(inner: &Inner, mut waits: impl FnMut(usize, TaskRef)) -> Self {
+        let now = Now::new(inner);
         let mut tasks = Vec::with_capacity(inner.scheduler.alive());
-        inner.scheduler.visit(|look, born, running| tasks.push(TaskDump::of_future(now, &look, born, running)));
+        let mut add = |kind, look: Look<'_>, born, running| {
+            let task = TaskDump::of_future(now, &look, born, kind, running);
+            if matches!(task.state, TaskState::Waiting { .. }) {
+                waits(tasks.len(), look.task_ref());
+            }
+            tasks.push(task);
+        };
+        inner.scheduler.visit(|look, born, running| add(TaskKind::Async, look, born, running));
+        for set in sets_of(inner.scheduler.id()) {
+            set.visit(|look, born, running| add(TaskKind::Local, look, born, running));
+        }
         inner.blocking.visit(|look, born, is_running| tasks.push(TaskDump::of_closure(now, &look, born, is_running)));
         Dump { tasks }
     }
@@ -129,11 +175,46 @@ impl Dump {
     }
 }
 
+impl LocalSet {
+    /// What each task of this set does now; see [`Handle::dump`], which also tells of the sets that its runtime drives.
+    ///
+    /// ```
+    /// use rt::task::{LocalSet, spawn_local};
+    ///
+    /// # #[rt::main]
+    /// # async fn main() {
+    /// let set = LocalSet::new();
+    /// set.spawn_local(std::future::pending::<()>());
+    /// // 1 task: 0 running, 1 queued, 0 waiting
+    /// println!("{}", set.dump());
+    /// assert_eq!(set.dump().tasks().len(), 1);
+    /// # }
+    /// ```
+    pub fn dump(&self) -> Dump {
+        let tick = Tick::advance(clock::now());
+        let now = match Handle::try_current() {
+            Ok(handle) => Now::new(&handle.inner),
+            Err(_) => Now { tick, time: super::handle::machine_nanoseconds() },
+        };
+        let mut tasks = Vec::new();
+        self.visit(|look, born, running| {
+            tasks.push(TaskDump::of_future(now, &look, born, TaskKind::Local, running));
+        });
+        Dump { tasks }
+    }
+}
+
 /// When a dump is taken: in ticks, and as timers count.
 #[derive(Clone, Copy)]
 struct Now {
     tick: Tick,
     time: u64,
+}
+
+impl Now {
+    fn new(inner: &Inner) -> Self {
+        Now { tick: Tick::advance(clock::now()), time: inner.timer_nanoseconds() }
+    }
 }
 
 impl TaskDump {
@@ -148,21 +229,21 @@ impl TaskDump {
             polls: look.polls.into(),
             last_poll: look.polled.map(|polled| now.tick.since(polled)),
             busy: look.meta.busy(),
+            trace: None,
         }
     }
 
-    fn of_future(now: Now, look: &Look<'_>, born: Tick, running: Option<Running>) -> Self {
+    fn of_future(now: Now, look: &Look<'_>, born: Tick, kind: TaskKind, running: Option<Running>) -> Self {
         let state = match (running, look.progress) {
-            (Some(Running { worker, since }), _) => TaskState::Running {
-                worker: Some(worker),
-                at_least: since.map_or(Duration::ZERO, |since| now.tick.since(since)),
-            },
+            (Some(Running { worker, since }), _) => {
+                TaskState::Running { worker, at_least: since.map_or(Duration::ZERO, |since| now.tick.since(since)) }
+            }
             (None, Progress::Woken) => TaskState::Queued,
             (None, Progress::Idle) => {
                 TaskState::Waiting { reason: WaitReason::new(now, look.wait.what), or_others: look.wait.or_others }
             }
         };
-        TaskDump::new(now, look, born, TaskKind::Async, state)
+        TaskDump::new(now, look, born, kind, state)
     }
 
     fn of_closure(now: Now, look: &Look<'_>, born: Tick, is_running: bool) -> Self {
@@ -216,6 +297,11 @@ impl TaskDump {
     pub fn last_poll(&self) -> Option<Duration> {
         self.last_poll
     }
+
+    /// Where it waits, if this is a dump of [`Handle::dump_traced`] and it waited.
+    pub fn trace(&self) -> Option<&TaskTrace> {
+        self.trace.as_ref()
+    }
 }
 
 impl WaitReason {
@@ -237,6 +323,10 @@ impl WaitReason {
             #[cfg(not(feature = "net"))]
             What::Descriptor { .. } => WaitReason::Unknown,
             What::Join(id) => WaitReason::Task { id },
+            What::Tasks(remaining) => WaitReason::Tasks { remaining: remaining as usize },
+            What::Event(Event::Drained) => WaitReason::Drained,
+            What::Event(Event::Draining) => WaitReason::Draining,
+            What::Event(Event::Cancelled) => WaitReason::Cancelled,
         }
     }
 }

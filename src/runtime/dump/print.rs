@@ -26,7 +26,7 @@ impl fmt::Display for Dump {
             write!(f, " waits for the end of task {}", cycle[0])?;
         }
         if f.alternate() {
-            return self.sorted().into_iter().try_for_each(|task| write!(f, "\n  {task}"));
+            return self.sorted().into_iter().try_for_each(|task| write!(f, "\n  {task:#}"));
         }
         groups(self.sorted()).into_iter().try_for_each(|group| match group[..] {
             [task] => write!(f, "\n  {task}"),
@@ -96,7 +96,8 @@ fn write_group(f: &mut fmt::Formatter<'_>, group: &[&TaskDump]) -> fmt::Result {
             #[cfg(feature = "net")]
             WaitReason::Descriptor { .. } => f.write_str(" wait for sockets")?,
             WaitReason::Task { .. } => f.write_str(" wait for the end of tasks")?,
-            WaitReason::Unknown => f.write_str(" wait for something outside the runtime")?,
+            WaitReason::Tasks { .. } => f.write_str(" wait for the end of tasks, several each")?,
+            other => write!(f, " wait for {other}")?,
         },
     }
     let ages = || group.iter().map(|task| task.age);
@@ -104,7 +105,7 @@ fn write_group(f: &mut fmt::Formatter<'_>, group: &[&TaskDump]) -> fmt::Result {
     let youngest = ages().min().unwrap_or_default();
     let polls = group.iter().map(|task| task.polls).sum::<u64>();
     write!(f, "; {} to {} old", Time(youngest), Time(oldest))?;
-    if first.kind == TaskKind::Async {
+    if first.kind != TaskKind::Blocking {
         write!(f, ", {polls} polls in all")?;
     }
     Ok(())
@@ -114,6 +115,7 @@ fn of_kind(kind: TaskKind) -> &'static str {
     match kind {
         TaskKind::Async => "",
         TaskKind::Blocking => " (blocking)",
+        TaskKind::Local => " (local)",
     }
 }
 
@@ -138,7 +140,11 @@ impl fmt::Display for TaskDump {
         if let Some(last) = self.last_poll {
             write!(f, ", {} polls, the last {} ago", self.polls, Time(last))?;
         }
-        self.busy.map_or(Ok(()), |busy| write!(f, ", busy for {}", Time(busy)))
+        self.busy.map_or(Ok(()), |busy| write!(f, ", busy for {}", Time(busy)))?;
+        match &self.trace {
+            Some(trace) if f.alternate() => write!(f, "\n    {trace}"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -176,6 +182,10 @@ impl fmt::Display for WaitReason {
                 write!(f, "descriptor {number} to be {ready}")
             }
             WaitReason::Task { id } => write!(f, "the end of task {id}"),
+            WaitReason::Tasks { remaining } => write!(f, "the end of {}", number(*remaining)),
+            WaitReason::Drained => f.write_str("the end of a drain"),
+            WaitReason::Draining => f.write_str("the beginning of a drain"),
+            WaitReason::Cancelled => f.write_str("its scope to be cancelled"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Numbers that say how a runtime is doing.
 
 mod histogram;
+mod settings;
 mod snapshot;
 
 pub use histogram::Histogram;
@@ -106,6 +107,27 @@ impl RuntimeMetrics {
     /// How many closures wait for a thread of the blocking pool.
     pub fn blocking_queue_depth(&self) -> usize {
         self.inner.blocking.queue_depth()
+    }
+
+    /// How many closures were ever given to the blocking pool, without those that it refused because it had been closed.
+    pub fn spawned_blocking_count(&self) -> u64 {
+        self.inner.blocking.spawned()
+    }
+
+    /// How many of them are done: they have run, or were aborted before it was their turn. Those that are dropped when the pool is closed are not
+    /// counted.
+    pub fn finished_blocking_count(&self) -> u64 {
+        self.inner.blocking.finished()
+    }
+
+    /// How many of them have panicked.
+    pub fn panicked_blocking_count(&self) -> u64 {
+        self.inner.blocking.panicked()
+    }
+
+    /// How many tasks have panicked. Closures of the blocking pool, and tasks of a local set, are not counted here.
+    pub fn panicked_tasks_count(&self) -> u64 {
+        self.inner.scheduler.panicked()
     }
 
     /// How often somebody looked at sockets and timers, with or without waiting.
@@ -218,6 +240,13 @@ impl RuntimeMetrics {
     #[track_caller]
     pub fn worker_local_schedule_count(&self, worker: usize) -> u64 {
         self.worker(worker).local_schedules.get()
+    }
+
+    /// How often the worker woke or spawned a task for others to run: a task of another runtime, or, while the worker is known to be stuck in a
+    /// poll, one of its own.
+    #[track_caller]
+    pub fn worker_remote_schedule_count(&self, worker: usize) -> u64 {
+        self.worker(worker).remote_schedules.get()
     }
 
     /// How many tasks the worker took from its peers.

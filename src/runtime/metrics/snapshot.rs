@@ -47,12 +47,20 @@ snapshot! {
         elapsed: Duration,
         /// Tasks spawned.
         spawned_tasks: u64,
+        /// Tasks that panicked.
+        panicked_tasks: u64,
         /// Wakes and spawns from outside the workers.
         remote_schedules: u64,
         /// Polls that kept their worker for longer than [`stall_after`](crate::runtime::Builder::stall_after).
         stalls: u64,
         /// Ready tasks that the monitor moved away from behind a stuck worker.
         rescued_tasks: u64,
+        /// Closures given to the blocking pool.
+        spawned_blocking: u64,
+        /// Those that are done: they have run, or were aborted before.
+        finished_blocking: u64,
+        /// Those that panicked.
+        panicked_blocking: u64,
         /// Looks at sockets and timers, with or without waiting.
         reactor_turns: u64,
         /// Events of sockets, pipes and other descriptors that these found.
@@ -108,6 +116,8 @@ snapshot! {
         lifo_polls: u64,
         /// Wakes and spawns on this worker.
         local_schedules: u64,
+        /// Wakes and spawns by this worker for others to run: of tasks of other runtimes, and, while it is known to be stuck, of its own.
+        remote_schedules: u64,
         /// Times it took tasks from a peer.
         steal_operations: u64,
         /// Tasks that it took so.
@@ -150,9 +160,13 @@ impl RuntimeSnapshot {
         RuntimeSnapshot {
             elapsed: scheduler.started().elapsed(),
             spawned_tasks: metrics.spawned_tasks_count(),
+            panicked_tasks: metrics.panicked_tasks_count(),
             remote_schedules: metrics.remote_schedule_count(),
             stalls: metrics.stalls_count(),
             rescued_tasks: metrics.rescued_tasks_count(),
+            spawned_blocking: metrics.spawned_blocking_count(),
+            finished_blocking: metrics.finished_blocking_count(),
+            panicked_blocking: metrics.panicked_blocking_count(),
             reactor_turns: driver.turns,
             reactor_events: driver.events,
             registered_sources: driver.registered,
@@ -207,6 +221,7 @@ impl WorkerSnapshot {
             polls: counters.polls(),
             lifo_polls: counters.lifo_polls.get(),
             local_schedules: counters.local_schedules.get(),
+            remote_schedules: counters.remote_schedules.get(),
             steal_operations: counters.steals.get(),
             stolen_tasks: counters.stolen.get(),
             parks: counters.parks.get(),
@@ -223,8 +238,8 @@ impl fmt::Display for RuntimeSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "tasks: {} alive, {} spawned; global queue: {} waiting, {} from outside",
-            self.alive_tasks, self.spawned_tasks, self.global_queue_depth, self.remote_schedules,
+            "tasks: {} alive, {} spawned, {} panicked; global queue: {} waiting, {} from outside",
+            self.alive_tasks, self.spawned_tasks, self.panicked_tasks, self.global_queue_depth, self.remote_schedules,
         )?;
         writeln!(
             f,
@@ -233,8 +248,13 @@ impl fmt::Display for RuntimeSnapshot {
         )?;
         writeln!(
             f,
-            "blocking pool: {} threads, {} idle, {} closures waiting",
-            self.blocking_threads, self.idle_blocking_threads, self.blocking_queue_depth,
+            "blocking pool: {} threads, {} idle; closures: {} waiting, {} spawned, {} finished, {} panicked",
+            self.blocking_threads,
+            self.idle_blocking_threads,
+            self.blocking_queue_depth,
+            self.spawned_blocking,
+            self.finished_blocking,
+            self.panicked_blocking,
         )?;
         writeln!(
             f,
@@ -251,12 +271,13 @@ impl fmt::Display for RuntimeSnapshot {
         writeln!(f, "delays noted: {}", self.schedule_delays)?;
         write!(
             f,
-            "{:>6} {:>6} {:>10} {:>10} {:>10} {:>7} {:>8} {:>7} {:>7} {:>7} {:>6} {:>6}",
+            "{:>6} {:>6} {:>10} {:>10} {:>10} {:>7} {:>7} {:>8} {:>7} {:>7} {:>7} {:>6} {:>6}",
             "worker",
             "busy",
             "polls",
             "lifo polls",
             "scheduled",
+            "remote",
             "steals",
             "stolen",
             "parks",
@@ -271,12 +292,13 @@ impl fmt::Display for RuntimeSnapshot {
             let busy = 100.0 * worker.busy.as_secs_f64() / self.elapsed.as_secs_f64().max(1e-9);
             write!(
                 f,
-                "\n{:>6} {:>4.0} % {:>10} {:>10} {:>10} {:>7} {:>8} {:>7} {:>7} {:>7} {:>6} {:>6}",
+                "\n{:>6} {:>4.0} % {:>10} {:>10} {:>10} {:>7} {:>7} {:>8} {:>7} {:>7} {:>7} {:>6} {:>6}",
                 name,
                 busy,
                 worker.polls,
                 worker.lifo_polls,
                 worker.local_schedules,
+                worker.remote_schedules,
                 worker.steal_operations,
                 worker.stolen_tasks,
                 worker.parks,

@@ -6,6 +6,7 @@
 //! | `set` | [`LocalSet`], what users see of it |
 //! | `remote` | what other threads reach of it |
 //! | `current` | which set this thread is in |
+//! | `list` | all sets, for dumps |
 //!
 //! A set belongs to the thread that made it, its *owner*, and does nothing by itself: futures on that thread poll it, its
 //! *pollers*, mostly one. Its tasks' futures need not be `Send`, because only the owner runs or drops a run token of theirs.
@@ -45,19 +46,23 @@
 //! left there are no tokens, and never will be: a complete task's waker does nothing. So a task may keep a bare pointer to its set.
 
 mod current;
+mod list;
 #[cfg(all(test, rt_loom))]
 mod models;
 mod remote;
 mod set;
 
 pub(crate) use current::{Entered, hide};
+pub(crate) use list::sets_of;
 pub use set::{LocalEnterGuard, LocalSet};
 
-use super::Id;
+use super::{Id, Running};
+use crate::primitives::clock::Tick;
 use crate::primitives::contain::contain;
 use crate::primitives::owner::Owned;
+use crate::primitives::plain::{AtomicU64, Ordering};
 use crate::primitives::planted::{self, Step};
-use crate::task::{Ending, JoinHandle, Meta, Registry, RunToken, Schedule, TaskRef, Whose, budget};
+use crate::task::{Ending, JoinHandle, Look, Meta, Progress, Registry, RunToken, Schedule, TaskRef, Whose, budget};
 use remote::{Place, Remote, Wakers};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -77,6 +82,10 @@ pub(crate) struct Set {
     own: Owned<Own>,
     remote: Remote<RunToken>,
     registry: Registry,
+    /// For dumps, written by the owner: the scheduler for which its thread last polled the set; 0 for none.
+    driver: AtomicU64,
+    /// The same: the place in the registry of the task that is being polled, or 0.
+    polled: AtomicU64,
 }
 
 /// What only the owner reaches.
@@ -114,7 +123,11 @@ impl Own {
 impl Set {
     fn new() -> Arc<Self> {
         let own = Owned::new(Own::default());
-        Arc::new(Set { id: Id::next(), own, remote: Remote::new(), registry: Registry::new(1) })
+        let (driver, polled) = (AtomicU64::new(0), AtomicU64::new(0));
+        let set = Set { id: Id::next(), own, remote: Remote::new(), registry: Registry::new(1), driver, polled };
+        let set = Arc::new(set);
+        list::add(&set);
+        set
     }
 
     /// For the owner.
@@ -134,12 +147,13 @@ impl Set {
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         // SAFETY: a set that ends waits until its tasks are gone, and one that never ends is never freed; a task that is refused
         // below has a reference until it is. This is the owner's thread, and no other runs or drops a token of this set: see `schedule`.
-        let (token, handle) = unsafe { crate::task::new_bound(future, meta, this) };
+        let (token, handle) = unsafe { crate::task::new_bound(future, meta.traced_local(size_of::<F>()), this) };
         if !self.registry.insert(0, &token) {
             let _alive = self.clone();
             token.cancel();
             return handle;
         }
+        token.tell_spawned();
         own.push(token);
         self.pollers_to_call(own).wake();
         handle
@@ -159,7 +173,9 @@ impl Set {
         self.remote.enter(place, waker, |queue| own.take(queue));
         own.called.set(false);
         own.in_turn.set(true);
-        let turn = Turn { own };
+        // Ordering: Relaxed; for dumps.
+        self.driver.store(super::current::drives().map_or(0, Id::as_u64), Ordering::Relaxed);
+        let turn = Turn { set: self, own };
         current::inside(self, || f(&turn))
     }
 
@@ -170,6 +186,17 @@ impl Set {
             // It may have been the only one that knew.
             self.remote.call().wake();
         }
+    }
+
+    /// Shows each task as [`Shared::visit`](super::Shared::visit) does, from any thread.
+    pub(crate) fn visit(&self, mut f: impl FnMut(Look<'_>, Tick, Option<Running>)) {
+        // Ordering: Relaxed; what is seen may be over.
+        let polled = self.polled.load(Ordering::Relaxed);
+        self.registry.visit(|look, born| {
+            let is_polled = look.place == polled && look.progress == Progress::Woken;
+            let running = is_polled.then_some(Running { worker: None, since: None });
+            f(look, born, running);
+        });
     }
 
     /// Whether all tasks have ended.
@@ -208,6 +235,7 @@ impl Set {
 
 /// A turn of a poller.
 struct Turn<'a> {
+    set: &'a Set,
     own: &'a Own,
 }
 
@@ -221,6 +249,8 @@ impl Turn<'_> {
                 return false;
             };
             whose.set(Whose::Task(token.id()));
+            // Ordering: Relaxed; for dumps.
+            self.set.polled.store(token.place(), Ordering::Relaxed);
             budget::refill();
             if let Some(token) = token.run() {
                 self.own.push(token);
@@ -238,6 +268,8 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.own.in_turn.set(false);
+        // Ordering: Relaxed; for dumps.
+        self.set.polled.store(0, Ordering::Relaxed);
     }
 }
 

@@ -3,8 +3,10 @@
 use super::current::{self, Entered};
 use super::remote::Place;
 use super::{Set, Turn};
-use crate::scheduler::Id;
-use crate::task::{JoinHandle, Meta};
+use crate::primitives::clock::Tick;
+use crate::scheduler::{Id, Running};
+use crate::task::wait::note_tasks;
+use crate::task::{JoinHandle, Look, Meta};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
@@ -159,6 +161,11 @@ impl LocalSet {
         .await
     }
 
+    /// Shows each task, for a dump.
+    pub(crate) fn visit(&self, f: impl FnMut(Look<'_>, Tick, Option<Running>)) {
+        self.set.visit(f);
+    }
+
     /// The set's identifier.
     pub fn id(&self) -> Id {
         self.set.id
@@ -205,7 +212,11 @@ impl Future for LocalSet {
         let LocalSet { set, place, .. } = self.get_mut();
         let waker = cx.waker();
         set.turn(place, waker, |turn| run(turn, waker));
-        if set.is_done() { Poll::Ready(()) } else { Poll::Pending }
+        if set.is_done() {
+            return Poll::Ready(());
+        }
+        note_tasks(set.own().alive.get());
+        Poll::Pending
     }
 }
 

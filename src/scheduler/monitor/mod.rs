@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod alarm;
+mod observers;
 mod report;
 mod spares;
 mod suspect;
@@ -17,9 +18,10 @@ use super::sleep::Muster;
 use super::worker::Worker;
 use crate::primitives::clock::Tick;
 use crate::primitives::deque::settle;
-use crate::primitives::os_thread::{self, Doing};
+use crate::primitives::os_thread::Doing;
 use crate::primitives::plain::Ordering;
 use crate::primitives::{Mutex, backtrace, clock, spin_loop};
+use observers::Observers;
 use report::{Reporter, Trace};
 use spares::Spares;
 use std::io;
@@ -45,6 +47,7 @@ struct Monitor {
     spares: Spares,
     /// By worker: the poll that it was in at the last look.
     suspects: Vec<Option<Suspect>>,
+    observers: Observers,
     /// When this look should have been.
     expected: Instant,
     /// The last look asked for this one, because tasks waited behind a poll.
@@ -82,6 +85,7 @@ impl Monitor {
             reporter: Reporter::new(tuning.on_stall.clone()),
             spares: Spares::new(shared.workers(), tuning.max_spares, tuning.spares_for_loops),
             suspects: Vec::new(),
+            observers: Observers::default(),
             expected: clock::now(),
             looked_again: false,
             progress: (0, false),
@@ -216,7 +220,7 @@ impl Monitor {
         let mut suspect = self.suspects[index].take().expect("there is one");
         let elapsed = now.saturating_duration_since(suspect.since);
         if suspect.cause.is_none()
-            && let Some(cause) = suspect.judge(remote, now, usual)
+            && let Some(cause) = suspect.judge(|| self.observers.doing(index, remote.thread()), now, usual)
         {
             if !remote.pulse().convict(suspect.beat, &self.shared.sleep) {
                 return;
@@ -246,7 +250,7 @@ impl Monitor {
             if let Some(after) = report_after.filter(|_| !suspect.is_reported) {
                 if elapsed >= after.max(usual) {
                     suspect.is_reported = true;
-                    self.report(&mut suspect, remote, elapsed);
+                    self.report(index, &mut suspect, remote, elapsed);
                 } else {
                     found.wait_until(suspect.since + after.max(usual));
                 }
@@ -266,13 +270,13 @@ impl Monitor {
         }
     }
 
-    fn report(&self, suspect: &mut Suspect, remote: &Arc<Remote>, elapsed: Duration) {
+    fn report(&mut self, index: usize, suspect: &mut Suspect, remote: &Arc<Remote>, elapsed: Duration) {
         let Some(task) = self.shared.registry.find(suspect.beat.task) else { return };
         if !self.reporter.wants(task.meta().location) {
             return;
         }
         // It may have begun to compute since, or to block.
-        let cause = match os_thread::doing(remote.thread()) {
+        let cause = match self.observers.doing(index, remote.thread()) {
             Doing::Waits => StallCause::Blocked,
             Doing::Runs(_) => StallCause::Computing,
         };

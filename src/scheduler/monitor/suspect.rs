@@ -1,9 +1,8 @@
 //! A poll that goes on and on, and why it does.
 
 use super::StallCause;
-use crate::primitives::os_thread::{self, Doing};
+use crate::primitives::os_thread::Doing;
 use crate::scheduler::pulse::Beat;
-use crate::scheduler::seats::Remote;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -29,12 +28,12 @@ impl Suspect {
     /// Why the poll goes on; `None` if it does only because its thread was not given a processor.
     ///
     /// The system is asked at once, because a worker that blocks is replaced at once, and then as often as the monitor looks usually.
-    pub(super) fn judge(&mut self, remote: &Remote, now: Instant, usual: Duration) -> Option<StallCause> {
+    pub(super) fn judge(&mut self, doing: impl FnOnce() -> Doing, now: Instant, usual: Duration) -> Option<StallCause> {
         let elapsed = self.asked.map(|(asked, _)| now.saturating_duration_since(asked));
         if elapsed.is_some_and(|elapsed| elapsed < usual / 2) {
             return None;
         }
-        let time = match os_thread::doing(remote.thread()) {
+        let time = match doing() {
             Doing::Waits => return Some(StallCause::Blocked),
             Doing::Runs(None) => return Some(StallCause::Computing),
             Doing::Runs(Some(time)) => time,

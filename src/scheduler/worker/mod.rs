@@ -205,6 +205,11 @@ impl Worker {
         self.shared.registry.flush(&mut self.returns.borrow_mut());
     }
 
+    /// A task was woken or spawned on this thread that is not this worker's to run.
+    pub(super) fn has_scheduled_elsewhere(&self) {
+        self.counters().remote_schedules.add(1);
+    }
+
     /// Looks at events before the next task: a poll that goes on now was in truth many.
     pub(super) fn hurry_events(&self) {
         self.pace.hurry_events();

@@ -52,6 +52,7 @@ impl Worker {
     /// This worker is stuck: others are to find what it wakes, and at once.
     #[cold]
     pub(super) fn push_to_others(&self, token: RunToken) {
+        self.has_scheduled_elsewhere();
         self.shared.push_to_injector(token);
         self.shared.notify();
     }

@@ -10,7 +10,7 @@ mod ready;
 
 pub use crate::runtime::join_set::Builder;
 
-use super::{AbortHandle, Id, JoinError, JoinHandle, budget, wake_contained};
+use super::{AbortHandle, Id, JoinError, JoinHandle, budget, wait, wake_contained};
 use members::Members;
 use ready::{Member, Ready};
 use std::fmt;
@@ -313,6 +313,7 @@ impl<T: 'static> JoinSet<T> {
                 return Poll::Ready(Some(taken));
             }
             if self.ready.wait(cx.waker()) {
+                wait::note_tasks(self.len());
                 return Poll::Pending;
             }
         }

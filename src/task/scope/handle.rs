@@ -3,6 +3,7 @@
 use super::child::{self, ScopedJoinHandle};
 use super::shared::{Failure, Shared};
 use crate::task::signal::{Signal, Wait};
+use crate::task::wait::{Event, note_event};
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
@@ -249,6 +250,10 @@ impl Future for Cancelled<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.0).poll(cx)
+        let polled = Pin::new(&mut self.0).poll(cx);
+        if polled.is_pending() {
+            note_event(Event::Cancelled);
+        }
+        polled
     }
 }

@@ -3,12 +3,13 @@
 use super::child::Judge;
 use super::members::Seen;
 use super::shared::{Failure, Shared};
+use crate::task::wait;
 use pin_project_lite::pin_project;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 pin_project! {
     /// Runs a body until it and all children have ended. Gives what the body returned, or what went wrong.
@@ -83,10 +84,12 @@ impl<F: Future, T, E> Future for Run<F, T, E> {
                 // What it has done, or others meanwhile, is seen by another look.
                 continue;
             }
-            if seen != Seen::Cancelled {
+            if seen != Seen::Cancelled || this.grace.poll_over(cx).is_pending() {
+                if this.body.is_none() {
+                    wait::note_tasks(this.scope.members.len());
+                }
                 return Poll::Pending;
             }
-            ready!(this.grace.poll_over(cx));
             this.scope.members.end_grace();
         }
         let this = self.project();
