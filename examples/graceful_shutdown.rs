@@ -6,7 +6,7 @@
 //! nc 127.0.0.1 7009
 //! ```
 //!
-//! Each line is answered with its length. ENTER at the server begins the end. `--self-test` runs it against clients of its own.
+//! Each line is answered with its length. Ctrl-C at the server begins the end. `--self-test` runs it against clients of its own.
 
 mod support;
 
@@ -14,7 +14,7 @@ use futures_util::future::{Either, select};
 use rt::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use rt::net::{TcpListener, TcpStream};
 use rt::runtime::{Handle, draining};
-use rt::sync::{mpsc, oneshot};
+use rt::sync::mpsc;
 use rt::time::Duration;
 use std::io;
 use std::net::SocketAddr;
@@ -30,21 +30,11 @@ async fn main() -> Result<(), Failure> {
         return within_a_minute(self_test()).await;
     };
     let listener = TcpListener::bind(address).await?;
-    println!("listening at {}, until you press ENTER", listener.local_addr()?);
+    println!("listening at {}, until you press Ctrl-C", listener.local_addr()?);
     rt::task::Builder::new().name("accept loop").spawn(accept(listener))?;
-    enter_is_pressed().await;
+    rt::signal::ctrl_c().await?;
     println!("{}", Handle::current().drain(GRACE).await);
     Ok(())
-}
-
-/// A thread of its own, and not `spawn_blocking`: nobody should wait for somebody to press ENTER.
-async fn enter_is_pressed() {
-    let (pressed, is_pressed) = oneshot::channel();
-    std::thread::spawn(move || {
-        let _ = io::stdin().read_line(&mut String::new());
-        let _ = pressed.send(());
-    });
-    let _ = is_pressed.await;
 }
 
 /// Takes connections until the runtime drains. The listener goes with it, so that nobody waits in vain to be taken.

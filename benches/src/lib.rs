@@ -7,6 +7,7 @@
 //! | what the processor does when there is little to do | `cargo run --release -p rt-benches --bin processor` |
 //! | what a task that blocks its worker costs the others | `cargo run --release -p rt-benches --bin stalls` |
 //! | what closures that block cost | `cargo run --release -p rt-benches --bin blocking` |
+//! | what child processes and signals cost | `cargo run --release -p rt-benches --bin children` |
 //! | what timers cost, and how late they are | `cargo run --release -p rt-benches --bin timers` |
 //! | what servers cost, and how late they answer | `cargo run --release -p rt-benches --bin servers` |
 //! | what the flight recorder costs while it is on | `cargo run --release -p rt-benches --bin recorder` |
@@ -38,6 +39,8 @@ mod workloads;
 
 pub mod blocking;
 pub mod chart;
+#[cfg(unix)]
+pub mod children;
 pub mod memory;
 pub mod processor;
 pub mod program;

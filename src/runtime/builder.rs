@@ -7,7 +7,7 @@ use super::failure::{Failure, UnhandledPanic};
 use super::handle::{Handle, Inner, RuntimeFlavor};
 use super::insight;
 use super::threads::{DEFAULT_NAME, Look, Starter, Threads};
-use super::{Kind, LocalOptions, LocalRuntime, Runtime, recording};
+use super::{Kind, LocalOptions, LocalRuntime, Runtime, dump, recording};
 use crate::blocking::{self, OnPanic, OnQuiet, Pool};
 use crate::driver::Driver;
 use crate::primitives::owner::{Thread, this_thread};
@@ -57,6 +57,7 @@ pub struct Builder {
     pub(super) recording: recording::Settings,
     stalls: Tuning,
     pub(super) insight: insight::Wanted,
+    pub(super) dumps: dump::on_signal::Wanted,
 }
 
 /// Beyond this a worker count is a mistake: a thread each, and no machine to run them.
@@ -116,6 +117,7 @@ impl Builder {
                 backtraces: false,
             },
             insight: insight::Wanted::default(),
+            dumps: dump::on_signal::Wanted::default(),
         }
     }
 
@@ -517,6 +519,7 @@ impl Builder {
             compat: Compat::default(),
             drain: Drain::new(),
             insight: insight::Servers::default(),
+            dumper: dump::on_signal::Dumper::default(),
             failure,
             flavor: self.flavor,
             local,
@@ -533,6 +536,8 @@ impl Builder {
         inner.blocking.begin(Box::new(Starter(Arc::downgrade(&inner))));
         // Before the threads, which look for it when they begin.
         let compat = self.compat.start(&inner)?;
+        // Before the threads, the last of which ends it.
+        self.dumps.start(&inner)?;
         let handle = Handle { inner };
         let kind = match self.flavor {
             RuntimeFlavor::CurrentThread => Kind::CurrentThread(Box::new(Core::new(cores.remove(0)))),
@@ -706,6 +711,7 @@ impl fmt::Debug for Builder {
             .field("max_spare_workers", &self.stalls.max_spares)
             .field("spares_for_computing", &self.stalls.spares_for_loops)
             .field("report_stalls_after", &self.stalls.report_after)
+            .field("dump_on_signal", &self.dumps)
             .finish_non_exhaustive()
     }
 }

@@ -194,6 +194,7 @@ impl Runtime {
                 }
                 inner.driver.shut_down();
                 inner.insight.end();
+                inner.dumper.end();
                 Vec::new()
             }
             Kind::MultiThread(threads) => threads,

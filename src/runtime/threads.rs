@@ -31,6 +31,7 @@ pub(super) struct Threads {
 struct Left {
     /// Those that are workers, spares too.
     workers: usize,
+    /// The monitor's, those for dumps and traces, and that of the socket for insight.
     helpers: usize,
 }
 
@@ -90,8 +91,8 @@ impl Inner {
         self.start_thread(Box::new(body), WorkerEnd(self.clone()))
     }
 
-    /// Starts a thread that is none of the user's, inside the runtime. The runtime's end waits for it. The closure is dropped if the system
-    /// refuses the thread.
+    /// Starts a thread that is none of the user's, inside the runtime, whose settings of threads do not concern it. The runtime's end waits for it. The
+    /// closure is dropped if the system refuses the thread.
     pub(super) fn start_helper(self: &Arc<Self>, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         self.threads.left.lock().helpers += 1;
         let inner = self.clone();
@@ -144,6 +145,7 @@ impl Drop for WorkerEnd {
             inner.driver.shut_down();
             inner.insight.end();
             inner.scheduler.end_watch();
+            inner.dumper.end();
             inner.threads.changed.notify_all();
         }
     }

@@ -7,9 +7,12 @@
 //! | `frames` | of a backtrace, what is the task's |
 //! | `cycles` | circles of tasks that wait for each other |
 //! | `print` | dumps for people |
+//! | `on_signal` | dumps that a signal asks for |
 
 mod cycles;
 mod frames;
+#[cfg_attr(not(all(unix, feature = "signal")), path = "no_signal.rs")]
+pub(super) mod on_signal;
 mod print;
 mod traced;
 
