@@ -124,6 +124,9 @@ const SEARCH_PASSES: u32 = 4;
 /// How long a worker that is listed as asleep looks for a pusher's notification before it blocks.
 const LONGEST_LOOK: Duration = Duration::from_micros(8);
 
+/// Longer than clients take, of which there are some hundreds, to read their answers and to ask again; shorter than a system lets a thread run that computes.
+const LOST_TURN: Duration = Duration::from_millis(3);
+
 /// Polls among which a sample is sought that this worker has stamped. One that was stolen is not found here, but by the thief.
 const SOUGHT: u32 = 256;
 
@@ -149,7 +152,7 @@ impl Worker {
             attention: Attention::default(),
             appetite: Appetite::default(),
             outside: Appetite::default(),
-            patience: Patience::new(LONGEST_LOOK),
+            patience: Patience::wary(LONGEST_LOOK, LOST_TURN),
             in_events: Cell::new(false),
             returns: RefCell::default(),
             random: RefCell::new(random::Rng::with_seed(seed)),
