@@ -898,8 +898,11 @@ fn polls_until_served(runtime: &Runtime, tasks: usize, poll_time: Duration) -> u
         while polls.load(Ordering::SeqCst) < 2 * tasks {
             yield_now().await;
         }
-        let before = polls.load(Ordering::SeqCst);
-        let spawned = elsewhere(move || handle.spawn(async move { polls.load(Ordering::SeqCst) - before }));
+        let spawned = elsewhere(move || {
+            // Not before this thread runs: if that takes long, this poll is stuck, and the others go on elsewhere.
+            let before = polls.load(Ordering::SeqCst);
+            handle.spawn(async move { polls.load(Ordering::SeqCst) - before })
+        });
         spawned.await.unwrap()
     });
     let served_after = runtime.block_on(spawning).unwrap();
