@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// a few microseconds, if its worker has not gone to sleep. Less, and it meets a sleeping thread; more only burns the processor.
 const LONGEST_LOOK: Duration = Duration::from_micros(16);
 
+/// Far longer than another thread of this program takes to do what is waited for, far shorter than a system lets another program run.
+const LOST_TURN: Duration = Duration::from_micros(200);
+
 /// Threads that the watcher asks the system about at a look, some 10 us each. Fewer tell little.
 const SAMPLE: usize = 4;
 
@@ -33,7 +36,7 @@ impl Pool {
     /// The life of a thread that takes closures. It has been counted, and has the duty.
     pub(super) fn work(self: &Arc<Self>, mut duty: Option<Duty>) {
         let seat = self.crew.take_seat();
-        let patience = Patience::wary(LONGEST_LOOK);
+        let patience = Patience::wary(LONGEST_LOOK, LOST_TURN);
         // It gave up a duty that submitters may have relied on, and has taken no closure since.
         let mut looks_for_more = false;
         loop {

@@ -130,6 +130,9 @@ const SEARCH_PASSES: u32 = 4;
 /// How long a worker that is listed as asleep looks for a pusher's notification before it blocks.
 const LONGEST_LOOK: Duration = Duration::from_micros(8);
 
+/// Longer than clients take, of which there are some hundreds, to read their answers and to ask again; shorter than a system lets a thread run that computes.
+const LOST_TURN: Duration = Duration::from_millis(3);
+
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, seat: Seat) -> Self {
         let Seat { index, queue } = seat;
@@ -152,7 +155,7 @@ impl Worker {
             attention: Attention::default(),
             appetite: Appetite::default(),
             outside: Appetite::default(),
-            patience: Patience::new(LONGEST_LOOK),
+            patience: Patience::wary(LONGEST_LOOK, LOST_TURN),
             waker: Cell::new(By::Nobody),
             in_events: Cell::new(false),
             returns: RefCell::default(),
