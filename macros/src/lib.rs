@@ -5,6 +5,7 @@ mod arguments;
 mod async_fn;
 mod crate_path;
 mod expansion;
+mod select;
 
 use expansion::{Attribute, expand};
 use proc_macro::TokenStream;
@@ -157,4 +158,11 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, function: TokenStream) -> TokenStream {
     expand(Attribute::Test, arguments.into(), function.into()).into()
+}
+
+/// For `select!`: says what is wrong with the branch that the tokens begin with.
+#[doc(hidden)]
+#[proc_macro]
+pub fn explain_select(branches: TokenStream) -> TokenStream {
+    select::explain(branches.into()).into()
 }

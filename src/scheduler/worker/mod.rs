@@ -101,6 +101,8 @@ pub(crate) struct Worker {
     /// Complete tasks of other workers, on their way home.
     returns: RefCell<Returns>,
     random: RefCell<random::Rng>,
+    /// What the futures that this worker polls draw from.
+    chances: random::Source,
 }
 
 /// Tasks in a worker's deque of which no sleeper has been told.
@@ -153,6 +155,7 @@ impl Worker {
             in_events: Cell::new(false),
             returns: RefCell::default(),
             random: RefCell::new(random::Rng::with_seed(seed)),
+            chances: random::Source::new(seed),
         }
     }
 
@@ -222,6 +225,7 @@ impl Worker {
         let _entered = current::enter(self);
         let _whose = Whose::Polled.begin();
         let _scope = poll_scope();
+        let _chances = self.chances.lend();
         // Also when the main future panics.
         let _leave = Leave(self);
         self.attention.set_times(self.shared.config.time_all_polls);
