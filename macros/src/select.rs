@@ -21,10 +21,15 @@ fn problem(tokens: &[TokenTree]) -> (String, usize, usize) {
     let first = tokens[0].to_string();
     let arrow = position(tokens, 0, is_arrow);
     match (first.as_str(), arrow) {
-        ("else", Some(1)) => {
-            return ("`else` is the last branch: move it behind the others".to_owned(), 0, 1);
+        // The word comes from the macro. What is behind it is the user's.
+        ("else", arrow) => {
+            let message = match arrow {
+                Some(1) => "`else` is the last branch: move it behind the others",
+                _ => "write `else => expression`",
+            };
+            let end = position(tokens, 0, is_comma).unwrap_or(tokens.len());
+            return (message.to_owned(), usize::from(end > 1), end);
         }
-        ("else", _) => return ("write `else => expression`".to_owned(), 0, 1),
         ("biased", _) if is_semicolon(tokens, 1) => {
             return ("`biased;` goes before the first branch".to_owned(), 0, 1);
         }
@@ -36,10 +41,11 @@ fn problem(tokens: &[TokenTree]) -> (String, usize, usize) {
         }
         _ => (),
     }
-    let end = arrow.unwrap_or(tokens.len());
+    // A pattern has no commas.
+    let comma = position(tokens, 0, is_comma);
+    let end = arrow.into_iter().chain(comma).min().unwrap_or(tokens.len());
     let Some(assignment) = position(tokens, 0, is_assignment).filter(|assignment| *assignment < end) else {
-        let end = position(tokens, 0, is_comma).map_or(end, |comma| comma.min(end)).max(1);
-        return (format!("there is no `=`: {FORM}"), 0, end);
+        return (format!("there is no `=`: {FORM}"), 0, end.max(1));
     };
     let next = position(tokens, assignment + 1, is_assignment);
     let Some(arrow) = arrow.filter(|arrow| next.is_none_or(|next| *arrow < next)) else {
@@ -119,8 +125,9 @@ mod tests {
 
     #[test]
     fn an_else_is_the_last() {
-        assert_problem("else => 1, a = f() => 2", "last branch", "else");
-        assert_problem("else 1", "`else => expression`", "else");
+        assert_problem("else => 1, a = f() => 2", "last branch", "=> 1");
+        assert_problem("else 1", "`else => expression`", "1");
+        assert_problem("else", "`else => expression`", "else");
     }
 
     #[test]

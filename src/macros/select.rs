@@ -178,6 +178,11 @@ macro_rules! __select {
         $crate::__select!(@expand $rounds {$($branch)+} $($else)?)
     };
 
+    // It is not the last, or not complete. As a pattern it would be read in vain.
+    (@take $rounds:ident $free:tt $branches:tt else $($rest:tt)*) => {
+        $crate::macros::explain_select! { else $($rest)* }
+    };
+
     // ===== One more =====
 
     (@take $rounds:ident [($($mine:tt)+) $($free:tt)*] {$($branch:tt)*} $pattern:pat = $value:expr $(, if $condition:expr)? => $handler:block, $($rest:tt)*) => {

@@ -37,9 +37,7 @@ mod worker;
 
 pub(crate) use crate::primitives::Patience;
 pub(crate) use counters::Counters;
-#[cfg(feature = "time")]
-pub(crate) use current::home;
-pub(crate) use current::{polled_id, set_answers};
+pub(crate) use current::{home, polled_id, set_answers};
 pub use id::Id;
 pub use local::{LocalEnterGuard, LocalSet};
 pub(crate) use monitor::Tuning;

@@ -563,11 +563,12 @@ impl Worker {
             self.is_back();
         }
         let polls = self.counters().polls();
-        self.counters().parks.add(1);
+        self.counters().parks_and_returns.add(1);
         call(self.shared.config.on_park.as_ref());
         // The hook may have woken a task into the slot, where nobody else may look.
         let has_blocked = self.own.lifo_slot.is_empty() && self.block();
         let is_notified = self.shared.sleep.retract(self.index, false) == Retracted::Notified;
+        self.counters().parks_and_returns.add(1);
         if has_blocked {
             self.wakes_up();
             self.patience.learn(is_notified);
