@@ -137,3 +137,92 @@ pub fn text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&'static str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned())
 }
+
+/// Notes which auto traits the type has that a closure returns, which is not called.
+#[macro_export]
+macro_rules! auto_traits {
+    ($seen:expr, $($closure:expr),+ $(,)?) => {$({
+        #[allow(unused_imports)]
+        use $crate::probe::{IsNot, Probe};
+        let probe = Probe::of($closure);
+        let (is_send, is_sync, is_unpin) = (probe.is_send(), probe.is_sync(), probe.is_unpin());
+        let what = stringify!($closure);
+        $seen.note(format!("{what}: {is_send} {is_sync} {is_unpin}"));
+    })+};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lacks_a_trait_is_known_to() {
+        let seen = Seen::new();
+        auto_traits!(seen, |()| 1, |()| std::rc::Rc::new(1), |()| async {}, |()| std::cell::Cell::new(1));
+        let said = ["Send Sync Unpin", "!Send !Sync Unpin", "Send Sync !Unpin", "Send !Sync Unpin"];
+        assert!(seen.lines().iter().zip(said).all(|(line, said)| line.ends_with(&format!(": {said}"))), "{seen:?}");
+    }
+
+    #[test]
+    fn a_panic_is_seen_where_the_mistake_is() {
+        let seen = Seen::new();
+        seen.panics(|| ());
+        seen.panics(|| panic!("here"));
+        seen.panics(|| std::iter::once(0).map(|zero| 1 / zero).next());
+        assert_eq!(seen.lines()[0], "does not panic");
+        assert_eq!(seen.lines()[1], format!("panics at line {}", line!() - 3));
+    }
+
+    #[test]
+    #[should_panic(expected = "rt and tokio differ")]
+    fn what_is_not_the_same_is_told() {
+        compare(&["one".to_owned()], &["two".to_owned()]);
+    }
+}
+
+/// For [`auto_traits!`]: an inherent method that asks for the trait is preferred to that of a trait which does not.
+pub mod probe {
+    use std::fmt::{self, Debug, Formatter};
+    use std::marker::PhantomData;
+
+    /// Of a type.
+    pub struct Probe<T>(PhantomData<T>);
+
+    impl<T> Debug for Probe<T> {
+        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            f.write_str("Probe")
+        }
+    }
+
+    impl<T> Probe<T> {
+        /// Of what a closure returns.
+        pub fn of<A>(_: fn(A) -> T) -> Self {
+            Probe(PhantomData)
+        }
+    }
+
+    macro_rules! probes {
+        ($($method:ident $trait:ident $yes:literal $no:literal),+) => {
+            $(impl<T: $trait> Probe<T> {
+                /// It is.
+                pub fn $method(&self) -> &'static str {
+                    $yes
+                }
+            })+
+
+            /// What is said of a type that lacks a trait.
+            pub trait IsNot {
+                $(
+                    /// It is not.
+                    fn $method(&self) -> &'static str {
+                        $no
+                    }
+                )+
+            }
+        };
+    }
+
+    probes!(is_send Send "Send" "!Send", is_sync Sync "Sync" "!Sync", is_unpin Unpin "Unpin" "!Unpin");
+
+    impl<T> IsNot for Probe<T> {}
+}
