@@ -125,7 +125,7 @@ macro_rules! __join {
         $crate::macros::poll_fn(move |cx| {
             let ($($future,)+) = &mut *futures;
             let mut all_done = true;
-            let mut lap = turns.next();
+            let mut lap = turns.begin();
             loop {
                 let mut index = 0_u32;
                 $(
@@ -268,7 +268,7 @@ impl InTurn {
     }
 
     #[inline(always)]
-    pub fn next(&mut self) -> Lap {
+    pub fn begin(&mut self) -> Lap {
         let lap = Lap { from: self.first, to: self.count };
         self.first = if self.first + 1 == self.count { 0 } else { self.first + 1 };
         lap
@@ -288,7 +288,7 @@ impl InOrder {
     }
 
     #[inline(always)]
-    pub fn next(&mut self) -> Lap {
+    pub fn begin(&mut self) -> Lap {
         Lap { from: 0, to: self.count }
     }
 }
