@@ -23,15 +23,15 @@ use std::task::{Context, Poll, ready};
 /// # }
 /// ```
 ///
-/// Anything that can be awaited will do. The expressions are evaluated from the first to the last. A future that is done is dropped at once, and its output kept
-/// until all are. An error is an output as any other: [`try_join!`](crate::try_join) stops at the first.
+/// Anything that can be awaited will do. The expressions are evaluated from the first to the last. A future that is done is dropped at
+/// once, and its output kept until all are. An error is an output as any other: [`try_join!`](crate::try_join) stops at the first.
 ///
 /// The futures take turns on one thread. What should run in parallel is spawned, and the handles are joined.
 ///
 /// # Who is first
 ///
-/// At each poll the next of them is polled first, so that one which uses up the task's budget (see [`task::coop`](crate::task::coop)) does not starve the others. With
-/// `biased;` it is always the first, and the order can be relied on:
+/// At each poll the next of them is polled first, so that one which uses up the task's budget (see [`task::coop`](crate::task::coop)) does
+/// not starve the others. With `biased;` it is always the first, and the order can be relied on:
 ///
 /// ```
 /// # #[rt::main]
@@ -56,7 +56,8 @@ macro_rules! join {
     ($($value:expr),+ $(,)?) => { $crate::__join!(@all InTurn $($value),+) };
 }
 
-/// Waits until all of several futures are done with `Ok`, and gives what is in these as a tuple in an `Ok`; or until one is done with an error, which it gives at once.
+/// Waits until all of several futures are done with `Ok`, and gives what is in these as a tuple in an `Ok`; or until one is done with an
+/// error, which it gives at once.
 ///
 /// ```
 /// use rt::time::{Duration, sleep};

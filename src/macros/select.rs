@@ -94,8 +94,8 @@ pub fn in_order(enabled: u64, _branches: u32) -> [u64; 2] {
 /// - `tick` of an [`Interval`](crate::time::Interval), `&mut` of a [`Sleep`](crate::time::Sleep) or a [`JoinHandle`](crate::task::JoinHandle), `join_next` of
 ///   a [`JoinSet`](crate::task::JoinSet).
 ///
-/// What has read or written a part by then loses it: `read_exact`, `read_to_end`, `read_to_string`, `read_line`, `write_all`. And locks, semaphores and `notified` lose
-/// their place in the queue. Such a future is made once, before the loop, and `&mut future` is selected:
+/// What has read or written a part by then loses it: `read_exact`, `read_to_end`, `read_to_string`, `read_line`, `write_all`. And locks,
+/// semaphores and `notified` lose their place in the queue. Such a future is made once, before the loop, and `&mut future` is selected:
 ///
 /// ```
 /// use rt::io::AsyncReadExt;

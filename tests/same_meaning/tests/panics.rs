@@ -1,5 +1,7 @@
 //! Mistakes panic at the line of the mistake, in both.
 
+#![allow(clippy::redundant_closure, reason = "of a function that is passed itself, std is the caller")]
+
 use rt_same_meaning::{Seen, same};
 use std::time::Duration;
 
