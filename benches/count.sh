@@ -23,7 +23,7 @@ if [ $mode = record ] && [ $# -gt 0 ]; then
     echo "count.sh: --record is for all workloads at once" >&2
     exit 1
 fi
-workloads="${*:-spawn-join spawn-large spawn-chain self-wake yield-alone oneshot-pairs timer-arm-drop timeout-ready}"
+workloads="${*:-spawn-join spawn-large spawn-chain self-wake yield-alone oneshot-pairs timer-arm-drop timeout-ready select-channels select-pending join-ready}"
 peers="rt tokio smol"
 recorded=benches/instructions.txt
 # Per cent.

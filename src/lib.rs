@@ -10,6 +10,9 @@ mod driver;
 pub mod hyper;
 #[cfg(any(feature = "net", feature = "io-util"))]
 pub mod io;
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod macros;
 #[cfg(feature = "net")]
 pub mod net;
 mod primitives;

@@ -255,3 +255,26 @@ fn a_function_may_be_written_by_a_macro() {
     assert!(written_by_a_macro().is_ok());
     assert!(annotated_by_a_macro());
 }
+
+#[rt::main(name = "named")]
+async fn name_of_the_runtime() -> Option<String> {
+    rt::runtime::Handle::current().name().map(str::to_owned)
+}
+
+#[test]
+fn main_names_its_runtime() {
+    assert_eq!(name_of_the_runtime().as_deref(), Some("named"));
+}
+
+#[rt::test(unhandled_panic = "shutdown_runtime")]
+#[should_panic(expected = "has panicked")]
+async fn a_test_may_fail_with_its_tasks() {
+    rt::spawn(async { panic!("boom") });
+    std::future::pending().await
+}
+
+#[rt::test(flavor = "multi_thread", worker_threads = 1, unhandled_panic = "ignore", name = "tested")]
+async fn a_test_may_go_on_without_its_tasks() {
+    assert!(rt::spawn(async { panic!("boom") }).await.unwrap_err().is_panic());
+    assert_eq!(rt::runtime::Handle::current().name(), Some("tested"));
+}

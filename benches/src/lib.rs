@@ -127,6 +127,19 @@ pub trait Peer: Sized + Sync + 'static {
         F: Future + Send,
         F::Output: Send;
 
+    /// The output of the one of two futures that is done first, by the runtime's own `select!`.
+    fn first<A, B>(one: A, other: B) -> impl Future<Output = A::Output> + Send
+    where
+        A: Future + Send,
+        B: Future<Output = A::Output> + Send;
+
+    /// The outputs of three futures, by the runtime's own `join!`.
+    fn join<A, B, C>(one: A, two: B, three: C) -> impl Future<Output = (A::Output, B::Output, C::Output)> + Send
+    where
+        A: Future<Output: Send> + Send,
+        B: Future<Output: Send> + Send,
+        C: Future<Output: Send> + Send;
+
     /// Reads one byte after the other from a connection that does not block, and calls `on_byte` after each, to the end.
     fn each_byte<F>(connection: TcpStream, on_byte: F) -> impl Future<Output = ()> + Send + 'static
     where

@@ -159,6 +159,26 @@ impl Peer for Rt {
         rt::time::timeout(duration, future)
     }
 
+    async fn first<A, B>(one: A, other: B) -> A::Output
+    where
+        A: Future + Send,
+        B: Future<Output = A::Output> + Send,
+    {
+        rt::select! {
+            output = one => output,
+            output = other => output,
+        }
+    }
+
+    async fn join<A, B, C>(one: A, two: B, three: C) -> (A::Output, B::Output, C::Output)
+    where
+        A: Future<Output: Send> + Send,
+        B: Future<Output: Send> + Send,
+        C: Future<Output: Send> + Send,
+    {
+        rt::join!(one, two, three)
+    }
+
     async fn each_byte<F: FnMut() + Send + 'static>(connection: TcpStream, mut on_byte: F) {
         let connection = rt::net::TcpStream::from_std(connection).expect("rt takes the connection");
         loop {
@@ -271,6 +291,26 @@ impl Peer for Tokio {
         F::Output: Send,
     {
         tokio::time::timeout(duration, future)
+    }
+
+    async fn first<A, B>(one: A, other: B) -> A::Output
+    where
+        A: Future + Send,
+        B: Future<Output = A::Output> + Send,
+    {
+        tokio::select! {
+            output = one => output,
+            output = other => output,
+        }
+    }
+
+    async fn join<A, B, C>(one: A, two: B, three: C) -> (A::Output, B::Output, C::Output)
+    where
+        A: Future<Output: Send> + Send,
+        B: Future<Output: Send> + Send,
+        C: Future<Output: Send> + Send,
+    {
+        tokio::join!(one, two, three)
     }
 
     async fn each_byte<F: FnMut() + Send + 'static>(connection: TcpStream, mut on_byte: F) {
@@ -413,6 +453,26 @@ impl Peer for Smol {
             Err(io::ErrorKind::TimedOut.into())
         };
         smol::future::or(async { Ok(future.await) }, time_is_up).await
+    }
+
+    /// There is no `select!` in smol. This has no order that is drawn; the other is always the second.
+    fn first<A, B>(one: A, other: B) -> impl Future<Output = A::Output> + Send
+    where
+        A: Future + Send,
+        B: Future<Output = A::Output> + Send,
+    {
+        smol::future::or(one, other)
+    }
+
+    /// There is no `join!` in smol.
+    async fn join<A, B, C>(one: A, two: B, three: C) -> (A::Output, B::Output, C::Output)
+    where
+        A: Future<Output: Send> + Send,
+        B: Future<Output: Send> + Send,
+        C: Future<Output: Send> + Send,
+    {
+        let ((one, two), three) = smol::future::zip(smol::future::zip(one, two), three).await;
+        (one, two, three)
     }
 
     async fn each_byte<F: FnMut() + Send + 'static>(connection: TcpStream, mut on_byte: F) {

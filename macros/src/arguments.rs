@@ -1,7 +1,7 @@
 //! What may stand between the parentheses of `#[rt::main(..)]` and `#[rt::test(..)]`.
 
 use crate::expansion::Attribute;
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 use std::fmt::Display;
 use syn::{
@@ -25,6 +25,10 @@ pub(crate) struct Arguments {
     pub(crate) worker_threads: Option<LitInt>,
     /// Whether time stands still from the beginning; if there, and true, the flavor is not [`Flavor::MultiThread`].
     pub(crate) start_paused: Option<LitBool>,
+    /// The name of the runtime.
+    pub(crate) name: Option<LitStr>,
+    /// What the runtime does when a task panics: a variant of `UnhandledPanic`.
+    pub(crate) unhandled_panic: Option<Ident>,
     /// The path of the runtime crate, if the user gave it.
     pub(crate) crate_path: Option<Path>,
 }
@@ -72,6 +76,8 @@ impl Arguments {
                 flavor,
                 worker_threads: given.worker_threads,
                 start_paused: given.start_paused,
+                name: given.name,
+                unhandled_panic: given.unhandled_panic,
                 crate_path: given.crate_path,
             }),
         }
@@ -126,6 +132,8 @@ struct Given {
     flavor: Option<Flavor>,
     worker_threads: Option<LitInt>,
     start_paused: Option<LitBool>,
+    name: Option<LitStr>,
+    unhandled_panic: Option<Ident>,
     crate_path: Option<Path>,
 }
 
@@ -142,16 +150,15 @@ impl Given {
             "start_paused" => {
                 self.start_paused = Some(argument.value("`start_paused` is `true` or `false`")?);
             }
-            "unhandled_panic" => {
-                return Err(argument.error(
-                    "`unhandled_panic` is not supported yet, a panic stays in its task: \
-                     remove the argument, and look at what the task's `JoinHandle` returns",
-                ));
-            }
+            "name" => self.name = Some(runtime_name(argument)?),
+            "unhandled_panic" => self.unhandled_panic = Some(unhandled_panic(argument)?),
             _ => {
                 return Err(Error::new(
                     argument.name.span(),
-                    format!("unknown argument `{name}`: use `flavor`, `worker_threads`, `start_paused` or `crate`"),
+                    format!(
+                        "unknown argument `{name}`: use `flavor`, `worker_threads`, `start_paused`, `unhandled_panic`, \
+                         `name` or `crate`"
+                    ),
                 ));
             }
         }
@@ -177,6 +184,25 @@ fn worker_threads(argument: &Argument) -> Result<LitInt> {
     match literal.base10_parse::<usize>() {
         Ok(1..) if matches!(literal.suffix(), "" | "usize") => Ok(literal),
         _ => Err(Error::new(literal.span(), MESSAGE)),
+    }
+}
+
+fn runtime_name(argument: &Argument) -> Result<LitStr> {
+    const MESSAGE: &str = "`name` is the name of the runtime, as a string that is not empty";
+    let literal: LitStr = argument.value(MESSAGE)?;
+    match literal.value().trim() {
+        "" => Err(Error::new(literal.span(), MESSAGE)),
+        _ => Ok(literal),
+    }
+}
+
+fn unhandled_panic(argument: &Argument) -> Result<Ident> {
+    const CHOICES: &str = "use \"ignore\" or \"shutdown_runtime\"";
+    let literal: LitStr = argument.value(&format!("`unhandled_panic` is a string: {CHOICES}"))?;
+    match literal.value().as_str() {
+        "ignore" => Ok(Ident::new("Ignore", Span::mixed_site())),
+        "shutdown_runtime" => Ok(Ident::new("ShutdownRuntime", Span::mixed_site())),
+        other => Err(Error::new(literal.span(), format!("unknown choice \"{other}\": {CHOICES}"))),
     }
 }
 
@@ -347,9 +373,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_yet_is_an_error_that_says_so() {
-        let source = "unhandled_panic = \"shutdown_runtime\"";
-        assert_error(source, "is not supported yet", source);
+    fn what_to_do_about_panics_is_one_of_two() {
+        for (choice, variant) in [("ignore", "Ignore"), ("shutdown_runtime", "ShutdownRuntime")] {
+            let arguments = parse(Attribute::Test, &format!("unhandled_panic = \"{choice}\"")).unwrap();
+            assert_eq!(arguments.unhandled_panic.unwrap(), variant);
+        }
+        assert_error("unhandled_panic = \"abort\"", "unknown choice \"abort\"", "\"abort\"");
+        assert_error("unhandled_panic = true", "`unhandled_panic` is a string", "true");
+    }
+
+    #[test]
+    fn a_name_is_a_string_that_is_not_empty() {
+        assert_eq!(parse(Attribute::Main, "name = \"a\"").unwrap().name.unwrap().value(), "a");
+        assert_error("name = \" \"", "not empty", "\" \"");
+        assert_error("name = 7", "as a string", "7");
     }
 
     #[test]

@@ -71,6 +71,11 @@ fn runner(attribute: Attribute, arguments: &Arguments, function: &AsyncFn) -> To
     let worker_threads =
         arguments.worker_threads.as_ref().map(|number| quote_spanned!(span=> .worker_threads(#number)));
     let start_paused = arguments.start_paused.as_ref().map(|paused| quote_spanned!(span=> .start_paused(#paused)));
+    let name_of_runtime = arguments.name.as_ref().map(|name| quote_spanned!(span=> .name(#name)));
+    let unhandled_panic = arguments
+        .unhandled_panic
+        .as_ref()
+        .map(|choice| quote_spanned!(span=> .unhandled_panic(#crate_path::runtime::UnhandledPanic::#choice)));
     let (test, future) = match attribute {
         Attribute::Main => (None, quote_spanned!(span=> #nested_name())),
         // One type of future for all tests with one type of result: `block_on` is compiled once for them, not once
@@ -92,6 +97,8 @@ fn runner(attribute: Attribute, arguments: &Arguments, function: &AsyncFn) -> To
             .enable_all()
             #worker_threads
             #start_paused
+            #unhandled_panic
+            #name_of_runtime
             .#build
             .unwrap_or_else(|error| ::core::panic!("the runtime could not be built: {}", error))
             .block_on(#future)
@@ -194,6 +201,13 @@ mod tests {
     #[test]
     fn that_time_starts_paused_is_passed_on() {
         assert_contains(&test("start_paused = true", "async fn f() {}"), ".enable_all().start_paused(true).build()");
+    }
+
+    #[test]
+    fn a_name_and_what_to_do_about_panics_are_passed_on() {
+        assert_contains(&main("name = \"a\"", "async fn f() {}"), ".enable_all().name(\"a\").build()");
+        let policy = ".unhandled_panic(::rt::runtime::UnhandledPanic::ShutdownRuntime).build()";
+        assert_contains(&test("unhandled_panic = \"shutdown_runtime\"", "async fn f() {}"), policy);
     }
 
     #[test]

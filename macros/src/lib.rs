@@ -5,6 +5,7 @@ mod arguments;
 mod async_fn;
 mod crate_path;
 mod expansion;
+mod select;
 
 use expansion::{Attribute, expand};
 use proc_macro::TokenStream;
@@ -26,6 +27,8 @@ use proc_macro::TokenStream;
 /// | `flavor` | `"multi_thread"`: a pool of workers that steal from each other; `"current_thread"`: everything on the calling thread; `"local"`: the same, and `rt::task::spawn_local` takes futures that are not `Send` | `"multi_thread"` |
 /// | `worker_threads` | how many workers the pool has, at least 1; only for `"multi_thread"` | what `rt::runtime::Builder` chooses |
 /// | `start_paused` | whether time stands still from the beginning, see `rt::time::pause`; `true` not for `"multi_thread"`, and with the feature `test-util` | `false` |
+/// | `unhandled_panic` | `"ignore"`: a panic stays in its task; `"shutdown_runtime"`: the runtime shuts down and the function panics | `"ignore"` |
+/// | `name` | what `rt::runtime::Handle::name` gives | none |
 /// | `crate` | the path of the runtime crate | the name the dependency has in `Cargo.toml` |
 ///
 /// # Examples
@@ -123,6 +126,8 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// | `flavor` | `"multi_thread"`: a pool of workers that steal from each other; `"current_thread"`: everything on the test's thread; `"local"`: the same, and `rt::task::spawn_local` takes futures that are not `Send` | `"current_thread"` |
 /// | `worker_threads` | how many workers the pool has, at least 1; only for `"multi_thread"` | what `rt::runtime::Builder` chooses |
 /// | `start_paused` | whether time stands still from the beginning, see `rt::time::pause`; `true` not for `"multi_thread"`, and with the feature `test-util` | `false` |
+/// | `unhandled_panic` | `"ignore"`: a panic stays in its task; `"shutdown_runtime"`: the runtime shuts down and the function panics | `"ignore"` |
+/// | `name` | what `rt::runtime::Handle::name` gives | none |
 /// | `crate` | the path of the runtime crate | the name the dependency has in `Cargo.toml` |
 ///
 /// [`#[rt::main]`](macro@main) says how the crate is looked up.
@@ -157,4 +162,11 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, function: TokenStream) -> TokenStream {
     expand(Attribute::Test, arguments.into(), function.into()).into()
+}
+
+/// For `select!`: says what is wrong with the branch that the tokens begin with.
+#[doc(hidden)]
+#[proc_macro]
+pub fn explain_select(branches: TokenStream) -> TokenStream {
+    select::explain(branches.into()).into()
 }

@@ -50,7 +50,7 @@ pub(crate) use interest::Direction;
 #[cfg(feature = "net")]
 pub use interest::{Interest, Ready};
 #[cfg(feature = "net")]
-pub(crate) use reactor::Reactor;
+pub(crate) use reactor::{Reactor, is_shut_down};
 #[cfg(all(feature = "net", unix))]
 pub(crate) use readiness::Seen;
 #[cfg(all(feature = "net", unix))]
@@ -111,6 +111,16 @@ pub(crate) struct Statistics {
 /// shorter makes the system call of a turn a visible part of the price of short polls.
 const TURN_INTERVAL: Duration = Duration::from_micros(50);
 
+/// How many events are taken at once, at most.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "net"), expect(dead_code, reason = "there are none"))]
+pub(crate) struct Batches {
+    /// By a call that waits.
+    pub(crate) waiting: usize,
+    /// By a worker that is busy and only looks.
+    pub(crate) looking: usize,
+}
+
 #[derive(Debug)]
 struct Waiter {
     #[cfg(feature = "net")]
@@ -120,18 +130,18 @@ struct Waiter {
 }
 
 impl Driver {
-    /// A driver for `shards` threads that arm timers.
+    /// A driver, of sockets if they are told in batches, for `shards` threads that arm timers.
     ///
     /// # Errors
     ///
     /// What the OS says to a new poller, `EMFILE` for example.
-    pub(crate) fn new(io: bool, time: bool, shards: usize) -> io::Result<Self> {
+    pub(crate) fn new(io: Option<Batches>, time: bool, shards: usize) -> io::Result<Self> {
         #[cfg(not(feature = "net"))]
         let _ = io;
         #[cfg(feature = "net")]
         let (poller, reactor) = match io {
-            true => Reactor::new().map(|(poller, reactor)| (Some(poller), Some(reactor)))?,
-            false => (None, None),
+            Some(batches) => Reactor::new(batches).map(|(poller, reactor)| (Some(poller), Some(reactor)))?,
+            None => (None, None),
         };
         let bell = Arc::new(Bell::new(
             #[cfg(feature = "net")]

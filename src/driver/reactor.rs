@@ -4,6 +4,7 @@
 //! place's generation, never a pointer: an event that was on its way while the source was dropped, and its place given to
 //! another, is recognised and ignored.
 
+use super::Batches;
 use super::entry::Entry;
 #[cfg(unix)]
 use super::entry::Late;
@@ -41,12 +42,6 @@ pub(super) struct Found {
     pub(super) is_interrupted: bool,
 }
 
-/// Events taken by one call that waits. Fewer cost more calls under load; more make the tasks of the first wait for the last.
-const EVENTS: usize = 1024;
-
-/// Events taken by a worker that is busy and only looks. More would flood its queue; with fewer, a busy server falls behind.
-const FEW_EVENTS: usize = 256;
-
 /// Waits shorter than this are precise, for a second system call if something else comes first. A wait that is longer ends up to a millisecond late.
 /// Twice as much, and servers with many timeouts make that call often; half as much would be felt in an animation.
 #[cfg(target_os = "linux")]
@@ -56,14 +51,15 @@ const PRECISE: Duration = Duration::from_millis(16);
 const WAKER: mio::Token = mio::Token(usize::MAX);
 
 impl Reactor {
-    pub(super) fn new() -> io::Result<(Poller, Arc<Self>)> {
+    pub(super) fn new(batches: Batches) -> io::Result<(Poller, Arc<Self>)> {
         let poll = mio::Poll::new()?;
         #[cfg(target_os = "linux")]
         grow_descriptor_table(&poll);
         let registry = poll.registry().try_clone()?;
         let waker = mio::Waker::new(&registry, WAKER)?;
         let reactor = Reactor { registry, waker, table: Table::new() };
-        let (events, few_events) = (mio::Events::with_capacity(EVENTS), mio::Events::with_capacity(FEW_EVENTS));
+        let events = mio::Events::with_capacity(batches.waiting);
+        let few_events = mio::Events::with_capacity(batches.looking);
         Ok((Poller { poll, events, few_events }, Arc::new(reactor)))
     }
 
@@ -188,9 +184,26 @@ fn grow_descriptor_table(any: &mio::Poll) {
     });
 }
 
+/// The runtime that serves a source is gone.
+#[derive(Debug)]
+struct ShutDown;
+
 pub(super) fn shut_down() -> io::Error {
-    io::Error::other("the runtime that serves this socket or descriptor has shut down")
+    io::Error::other(ShutDown)
 }
+
+/// Whether that is what an error says.
+pub(crate) fn is_shut_down(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<ShutDown>())
+}
+
+impl fmt::Display for ShutDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the runtime that serves this socket or descriptor has shut down")
+    }
+}
+
+impl std::error::Error for ShutDown {}
 
 // No lock is held while user code runs, so a panic of it finds nothing half done.
 impl RefUnwindSafe for Reactor {}

@@ -108,6 +108,8 @@ pub(super) fn on_this_thread<F: Future>(inner: &Inner, future: F) -> F::Output {
     let waker = Waker::from(thread.clone());
     let mut cx = Context::from_waker(&waker);
     let _scope = poll_scope();
+    let chances = inner.scheduler.guest_chances();
+    let _lent = chances.lend();
     let patience = Patience::new(LONGEST_LOOK);
     loop {
         if exposed.has_failed() {

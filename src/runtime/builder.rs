@@ -8,7 +8,7 @@ use super::handle::{Handle, Inner, RuntimeFlavor};
 use super::threads::{DEFAULT_NAME, Look, Starter, Threads};
 use super::{Kind, LocalOptions, LocalRuntime, Runtime};
 use crate::blocking::{self, OnPanic, OnQuiet, Pool};
-use crate::driver::Driver;
+use crate::driver::{Batches, Driver};
 use crate::primitives::owner::{Thread, this_thread};
 use crate::primitives::{Mutex, random};
 use crate::scheduler::{Config, Events, Hook, Shared, Stall, Tuning, Worker};
@@ -34,10 +34,12 @@ pub struct Builder {
     flavor: RuntimeFlavor,
     workers: Option<usize>,
     io: bool,
+    batches: Batches,
     time: bool,
     compat: Wanted,
     #[cfg(feature = "test-util")]
     start_paused: bool,
+    runtime_name: Option<String>,
     name: Arc<dyn Fn() -> String + Send + Sync>,
     stack_size: Option<usize>,
     on_start: Option<Hook>,
@@ -55,6 +57,13 @@ pub struct Builder {
     time_tasks: bool,
     stalls: Tuning,
 }
+
+/// Events taken by one call that waits. Fewer cost more calls under load; more make the tasks of the first wait for the last.
+const EVENTS: usize = 1024;
+/// Events taken by a worker that is busy and only looks. More would flood its queue; with fewer, a busy server falls behind.
+const FEW_EVENTS: usize = 256;
+/// With more, the list alone would take more than a megabyte.
+const MOST_EVENTS: usize = 1 << 16;
 
 /// Beyond this a worker count is a mistake: a thread each, and no machine to run them.
 const MAX_WORKERS: usize = 4096;
@@ -83,10 +92,12 @@ impl Builder {
             flavor,
             workers: None,
             io: false,
+            batches: Batches { waiting: EVENTS, looking: FEW_EVENTS },
             time: false,
             compat: Wanted::default(),
             #[cfg(feature = "test-util")]
             start_paused: false,
+            runtime_name: None,
             name: Arc::new(|| DEFAULT_NAME.to_owned()),
             stack_size: None,
             on_start: None,
@@ -133,6 +144,35 @@ impl Builder {
     /// Enables sockets. Without it they panic, and say so.
     pub fn enable_io(&mut self) -> &mut Self {
         self.io = true;
+        self
+    }
+
+    /// How many events of sockets one call takes that waits for them. Default: 1024. More than 65 536 are taken for that.
+    ///
+    /// More cost fewer calls under load; but the first of the tasks that they wake waits until all are on a queue.
+    ///
+    /// # Panics
+    ///
+    /// If `events` is 0.
+    #[track_caller]
+    pub fn max_io_events_per_tick(&mut self, events: usize) -> &mut Self {
+        assert!(events > 0, "`max_io_events_per_tick` must be at least 1, or no socket would ever be ready");
+        self.batches.waiting = events.min(MOST_EVENTS);
+        self
+    }
+
+    /// How many events of sockets a worker takes that has tasks to run and looks in between. Default: 256, or
+    /// [`max_io_events_per_tick`](Self::max_io_events_per_tick) if that is less.
+    ///
+    /// What is left stays with the system until the next look: under overload, that is where requests had better wait.
+    ///
+    /// # Panics
+    ///
+    /// If `events` is 0.
+    #[track_caller]
+    pub fn max_io_events_per_busy_tick(&mut self, events: usize) -> &mut Self {
+        assert!(events > 0, "`max_io_events_per_busy_tick` must be at least 1, or a busy worker would see no socket");
+        self.batches.looking = events.min(MOST_EVENTS);
         self
     }
 
@@ -246,6 +286,25 @@ impl Builder {
     /// How long a thread of the blocking pool waits for more to do before it ends. Default: 10 s. Zero: it ends at once.
     pub fn thread_keep_alive(&mut self, duration: Duration) -> &mut Self {
         self.keep_alive = duration;
+        self
+    }
+
+    /// The name of the runtime, for whoever asks by [`Handle::name`] and for the `Debug` of both. It has none by default.
+    ///
+    /// ```
+    /// let runtime = rt::runtime::Builder::new_current_thread().name("background").build()?;
+    /// assert_eq!(runtime.handle().name(), Some("background"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `name` is empty, or blank.
+    #[track_caller]
+    pub fn name(&mut self, name: impl Into<String>) -> &mut Self {
+        let name = name.into();
+        assert!(!name.trim().is_empty(), "the name of a runtime must not be empty: leave `name` out if it has none");
+        self.runtime_name = Some(name);
         self
     }
 
@@ -511,7 +570,8 @@ impl Builder {
             return Err(invalid(format!("`max_spare_workers` asks for {spares}; at most {MAX_SPARES} are possible")));
         }
         let name = self.checked_name()?;
-        let driver = Driver::new(self.io, self.time, workers + 1).map_err(|error| {
+        let batches = Batches { looking: self.batches.looking.min(self.batches.waiting), ..self.batches };
+        let driver = Driver::new(self.io.then_some(batches), self.time, workers + 1).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot make the runtime's event poller: {error}"))
         })?;
         let driver = Arc::new(driver);
@@ -549,6 +609,7 @@ impl Builder {
             compat: Compat::default(),
             drain: Drain::new(),
             failure,
+            name: self.runtime_name.clone(),
             flavor: self.flavor,
             local,
         });
@@ -695,6 +756,7 @@ fn start_workers(handle: &Handle, workers: Vec<Worker>) -> io::Result<Vec<crate:
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
+            .field("name", &self.runtime_name)
             .field("flavor", &self.flavor)
             .field("worker_threads", &self.workers)
             .field("io", &self.io)

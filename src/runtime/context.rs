@@ -59,6 +59,9 @@ pub struct EnterGuard<'a> {
     hidden: Option<local::Entered>,
 }
 
+// SAFETY: a shared guard gives access to nothing of what is in it.
+unsafe impl Sync for EnterGuard<'_> {}
+
 pub(super) fn enter(inner: &Arc<Inner>) -> EnterGuard<'_> {
     let mut guard = enter_alone(inner.clone());
     guard.compat = inner.compat.enter();

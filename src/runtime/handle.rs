@@ -62,6 +62,7 @@ pub(crate) struct Inner {
     pub(super) drain: Drain,
     /// Of a runtime that shuts down when a task panics.
     pub(super) failure: Option<Arc<Failure>>,
+    pub(super) name: Option<String>,
     pub(super) flavor: RuntimeFlavor,
     /// The thread of a `LocalRuntime`, the only one that ever runs its worker.
     pub(super) local: Option<Thread>,
@@ -271,6 +272,11 @@ impl Handle {
         self.inner.scheduler.id()
     }
 
+    /// The runtime's name, if it [was given one](super::Builder::name).
+    pub fn name(&self) -> Option<&str> {
+        self.inner.name.as_deref()
+    }
+
     /// Numbers that say how the runtime is doing.
     pub fn metrics(&self) -> RuntimeMetrics {
         RuntimeMetrics::new(self.inner.clone())
@@ -367,6 +373,10 @@ impl Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("flavor", &self.inner.flavor).finish_non_exhaustive()
+        let mut handle = f.debug_struct("Handle");
+        if let Some(name) = self.name() {
+            handle.field("name", &name);
+        }
+        handle.field("flavor", &self.inner.flavor).finish_non_exhaustive()
     }
 }

@@ -63,6 +63,51 @@ use std::io::{self, Write};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+/// The index of the worker that runs on this thread: less than [`RuntimeMetrics::num_workers`], and the one that the metrics use.
+///
+/// `None` on a thread that is no worker: in the blocking pool, outside of any runtime, and in [`Runtime::block_on`] of a multi-thread runtime. Of a
+/// current-thread runtime the thread is worker 0 that runs its tasks.
+///
+/// A task may be on another worker after each `.await`. And two threads may have the same index for a while: a spare, which was released because a worker is
+/// stuck in a poll, has that of a worker of the pool.
+///
+/// ```
+/// # #[rt::main(worker_threads = 2)]
+/// # async fn main() {
+/// let index = rt::spawn(async { rt::runtime::worker_index() }).await.unwrap();
+/// assert!(index.is_some_and(|index| index < 2));
+/// assert_eq!(rt::runtime::worker_index(), None);
+/// # }
+/// ```
+pub fn worker_index() -> Option<usize> {
+    crate::scheduler::home()
+}
+
+/// Whether an error says that the runtime which serves a socket has shut down.
+///
+/// ```
+/// use rt::net::TcpListener;
+/// use rt::runtime::Runtime;
+///
+/// let one = Runtime::new()?;
+/// let listener = one.block_on(TcpListener::bind("127.0.0.1:0"))?;
+/// drop(one);
+///
+/// let other = Runtime::new()?;
+/// let error = other.block_on(listener.accept()).unwrap_err();
+/// assert!(rt::runtime::is_rt_shutdown_err(&error));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn is_rt_shutdown_err(error: &io::Error) -> bool {
+    #[cfg(feature = "net")]
+    return crate::driver::is_shut_down(error);
+    #[cfg(not(feature = "net"))]
+    {
+        let _ = error;
+        false
+    }
+}
+
 /// A runtime: a scheduler, its threads, sockets and timers. Dropping it shuts it down; see the
 /// [module's page](crate::runtime#shutting-down).
 pub struct Runtime {
@@ -252,7 +297,11 @@ impl std::panic::RefUnwindSafe for Runtime {}
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("flavor", &self.handle.inner.flavor).finish_non_exhaustive()
+        let mut runtime = f.debug_struct("Runtime");
+        if let Some(name) = self.handle.name() {
+            runtime.field("name", &name);
+        }
+        runtime.field("flavor", &self.handle.inner.flavor).finish_non_exhaustive()
     }
 }
 

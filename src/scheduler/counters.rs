@@ -19,8 +19,8 @@ pub(crate) struct Counters {
     pub(crate) stolen: Counter,
     /// Steals that took something.
     pub(crate) steals: Counter,
-    /// Times it went to sleep.
-    pub(crate) parks: Counter,
+    /// Times it went to sleep, and times it was back from there: odd while it sleeps.
+    pub(crate) parks_and_returns: Counter,
     /// Times it woke up and found nothing.
     pub(crate) idle_wakes: Counter,
     /// Polls that ended because their budget was used up, until the worker last looked.
@@ -44,7 +44,7 @@ impl Counters {
             lifo_polls: Counter::default(),
             stolen: Counter::default(),
             steals: Counter::default(),
-            parks: Counter::default(),
+            parks_and_returns: Counter::default(),
             idle_wakes: Counter::default(),
             budget_yields: Counter::default(),
             busy: Counter::default(),
@@ -52,6 +52,11 @@ impl Counters {
             poll_times: Distribution::default(),
             schedule_delays: Distribution::default(),
         }
+    }
+
+    /// Times it went to sleep.
+    pub(crate) fn parks(&self) -> u64 {
+        self.parks_and_returns.get().div_ceil(2)
     }
 
     /// Polls begun.

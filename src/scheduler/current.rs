@@ -44,7 +44,6 @@ pub(crate) fn polled_id() -> Option<Id> {
 }
 
 /// Where this thread's worker is at home, whatever its scheduler.
-#[cfg(feature = "time")]
 #[inline]
 pub(crate) fn home() -> Option<usize> {
     with_any(|worker| worker.map(Worker::home))

@@ -37,9 +37,7 @@ mod worker;
 
 pub(crate) use crate::primitives::Patience;
 pub(crate) use counters::Counters;
-#[cfg(feature = "time")]
-pub(crate) use current::home;
-pub(crate) use current::{polled_id, set_answers};
+pub(crate) use current::{home, polled_id, set_answers};
 pub use id::Id;
 pub use local::{LocalEnterGuard, LocalSet};
 pub(crate) use monitor::Tuning;
@@ -51,7 +49,7 @@ use crate::primitives::atomic::{AtomicBool, Ordering};
 use crate::primitives::clock::{self, Tick};
 use crate::primitives::deque::Injector;
 use crate::primitives::plain::{AtomicU64, Ordering as PlainOrdering};
-use crate::primitives::{CachePadded, spin_loop};
+use crate::primitives::{CachePadded, random, spin_loop};
 use crate::task::{
     Ending, Inside, JoinHandle, Look, Meta, Progress, Registry, Returns, RunToken, Schedule, TaskHooks, TaskRef,
 };
@@ -140,6 +138,8 @@ pub(crate) struct Shared {
     remote_schedules: CachePadded<AtomicU64>,
     /// Tasks that ended on a thread that is no worker.
     ended_outside: AtomicU64,
+    /// Threads that have polled a future of their own.
+    guests: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -183,6 +183,7 @@ impl Shared {
             stamped_outside: CachePadded::new(AtomicU64::new(0)),
             remote_schedules: CachePadded::new(AtomicU64::new(0)),
             ended_outside: AtomicU64::new(0),
+            guests: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         });
         let workers = taken.into_iter().map(|seat| Worker::new(shared.clone(), seat)).collect();
@@ -257,6 +258,14 @@ impl Shared {
                 None => self.push_from_outside(token),
             }
         });
+    }
+
+    /// What a future draws from that a thread polls which is no worker.
+    pub(crate) fn guest_chances(&self) -> random::Source {
+        // Ordering: Relaxed; only that no two are the same matters.
+        let guest = self.guests.fetch_add(1, PlainOrdering::Relaxed);
+        // Workers count upwards.
+        random::Source::new(self.config.seed.wrapping_sub(guest + 1))
     }
 
     /// The shard of a thread that is no worker.

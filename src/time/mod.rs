@@ -18,6 +18,7 @@
 //!
 //! In tests time can stand still: `pause`, `advance` and `resume`, with the feature `test-util`.
 
+pub mod error;
 mod instant;
 mod interval;
 #[cfg(feature = "test-util")]
@@ -33,8 +34,3 @@ pub use sleep::{Sleep, sleep, sleep_until};
 #[doc(no_inline)]
 pub use std::time::Duration;
 pub use timeout::{Timeout, timeout, timeout_at};
-
-/// What goes wrong with timers.
-pub mod error {
-    pub use super::timeout::Elapsed;
-}

@@ -51,33 +51,33 @@ pin_project! {
     /// The future of [`timeout`] and [`timeout_at`].
     #[must_use = "a timeout does nothing until it is awaited"]
     #[derive(Debug)]
-    pub struct Timeout<F> {
+    pub struct Timeout<T> {
         #[pin]
-        future: F,
+        future: T,
         #[pin]
         sleep: Sleep,
     }
 }
 
-impl<F> Timeout<F> {
+impl<T> Timeout<T> {
     /// The future that is awaited.
-    pub fn get_ref(&self) -> &F {
+    pub fn get_ref(&self) -> &T {
         &self.future
     }
 
     /// The future that is awaited.
-    pub fn get_mut(&mut self) -> &mut F {
+    pub fn get_mut(&mut self) -> &mut T {
         &mut self.future
     }
 
     /// The future that is awaited, without the timeout.
-    pub fn into_inner(self) -> F {
+    pub fn into_inner(self) -> T {
         self.future
     }
 }
 
-impl<F: Future> Future for Timeout<F> {
-    type Output = Result<F::Output, Elapsed>;
+impl<T: Future> Future for Timeout<T> {
+    type Output = Result<T::Output, Elapsed>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();

@@ -1,5 +1,6 @@
 //! What is measured, once for all peers.
 
+mod choosing;
 mod idle;
 mod spawning;
 mod talking;
@@ -37,6 +38,12 @@ pub enum Workload {
     TimerArmDrop,
     /// One task that gives a future a second which is ready at once, again and again.
     TimeoutReady,
+    /// One task that receives from two channels by `select!`.
+    SelectChannels,
+    /// A `select!` of two channels that is polled in vain.
+    SelectPending,
+    /// A `join!` of three futures that are ready.
+    JoinReady,
     /// Fibonacci by recursion; each call spawns both its halves, boxed, and joins them.
     ForkJoin,
     /// As `BlockOnSpawn`, after the runtime has slept for 3 ms.
@@ -64,12 +71,14 @@ const PAIRS: usize = 1000;
 const CHANNEL_PAIRS: usize = 100;
 /// So many that a round's yield is not seen, few enough for a poll to be short.
 const TIMERS: usize = 1000;
+/// As `TIMERS`.
+const CHOICES: usize = 1000;
 /// Makes 5167 tasks: enough for thieves to come back many times, few enough for a round to be short.
 const FIBONACCI: u32 = 17;
 
 impl Workload {
     /// All of them, in the order of the tables.
-    pub const ALL: [Workload; 16] = [
+    pub const ALL: [Workload; 19] = [
         Workload::SpawnJoin,
         Workload::SpawnOutside,
         Workload::SpawnLarge,
@@ -82,6 +91,9 @@ impl Workload {
         Workload::ChannelPairs,
         Workload::TimerArmDrop,
         Workload::TimeoutReady,
+        Workload::SelectChannels,
+        Workload::SelectPending,
+        Workload::JoinReady,
         Workload::ForkJoin,
         Workload::IdleBlockOnSpawn,
         Workload::IdleWake50us,
@@ -104,6 +116,9 @@ impl Workload {
             Workload::ChannelPairs => about("channel-pairs", "round trip over mpsc(1), 100 pairs", CHANNEL_PAIRS),
             Workload::TimerArmDrop => about("timer-arm-drop", "timer that is armed and dropped", TIMERS),
             Workload::TimeoutReady => about("timeout-ready", "timeout of a future that is ready", TIMERS),
+            Workload::SelectChannels => about("select-channels", "message out of select! of two channels", CHOICES),
+            Workload::SelectPending => about("select-pending", "poll of select! of two channels", CHOICES),
+            Workload::JoinReady => about("join-ready", "join! of three futures that are ready", CHOICES),
             Workload::ForkJoin => about("fork-join", "task of fork-join", spawning::forks(FIBONACCI) as usize),
             Workload::IdleBlockOnSpawn => about("idle-block-on-spawn", "spawn + join from block_on, idle 3 ms", 1),
             Workload::IdleWake50us => about("idle-wake-50us", "wake by a thread + answer, idle 50 us", 1),
@@ -154,6 +169,9 @@ impl Workload {
             Workload::ChannelPairs => talking::channels(peer, rounds, CHANNEL_PAIRS),
             Workload::TimerArmDrop => timing::arm_drop(peer, rounds, TIMERS),
             Workload::TimeoutReady => timing::timeout_ready(peer, rounds, TIMERS),
+            Workload::SelectChannels => choosing::channels(peer, rounds, CHOICES),
+            Workload::SelectPending => choosing::pending(peer, rounds, CHOICES),
+            Workload::JoinReady => choosing::ready(peer, rounds, CHOICES),
             Workload::ForkJoin => spawning::fork_join(peer, rounds, FIBONACCI),
             Workload::IdleBlockOnSpawn => idle::spawn_from_block_on(peer, rounds, Duration::from_millis(3)),
             Workload::IdleWake50us => idle::wake(peer, rounds, Duration::from_micros(50)),

@@ -374,7 +374,7 @@ impl<T: AsRawFd> AsyncFd<T> {
 /// What both guards have.
 macro_rules! guard {
     ($guard:ident, $name:literal) => {
-        impl<'a, T: AsRawFd> $guard<'a, T> {
+        impl<'a, Inner: AsRawFd> $guard<'a, Inner> {
             /// Says that it is not ready any more: an operation would have blocked. What has closed stays closed.
             ///
             /// An event that came after the guard is not cleared.
@@ -402,11 +402,6 @@ macro_rules! guard {
             pub fn ready(&self) -> Ready {
                 self.seen.map_or(Ready::EMPTY, |seen| seen.ready)
             }
-
-            /// The object.
-            pub fn get_inner(&self) -> &T {
-                self.async_fd.get_ref()
-            }
         }
 
         impl<T: AsRawFd + fmt::Debug> fmt::Debug for $guard<'_, T> {
@@ -420,13 +415,16 @@ macro_rules! guard {
 guard!(AsyncFdReadyGuard, "AsyncFdReadyGuard");
 guard!(AsyncFdReadyMutGuard, "AsyncFdReadyMutGuard");
 
-impl<'a, T: AsRawFd> AsyncFdReadyGuard<'a, T> {
+impl<'a, Inner: AsRawFd> AsyncFdReadyGuard<'a, Inner> {
     /// Does an operation, and clears the readiness if that would have blocked.
     ///
     /// # Errors
     ///
     /// [`TryIoError`] if it would have blocked. Whatever else `f` says is in the `Ok`.
-    pub fn try_io<R>(&mut self, f: impl FnOnce(&'a AsyncFd<T>) -> io::Result<R>) -> Result<io::Result<R>, TryIoError> {
+    pub fn try_io<R>(
+        &mut self,
+        f: impl FnOnce(&'a AsyncFd<Inner>) -> io::Result<R>,
+    ) -> Result<io::Result<R>, TryIoError> {
         match f(self.async_fd) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.clear_ready();
@@ -437,18 +435,26 @@ impl<'a, T: AsRawFd> AsyncFdReadyGuard<'a, T> {
     }
 
     /// The descriptor in the runtime.
-    pub fn get_ref(&self) -> &'a AsyncFd<T> {
+    pub fn get_ref(&self) -> &'a AsyncFd<Inner> {
         self.async_fd
+    }
+
+    /// The object.
+    pub fn get_inner(&self) -> &'a Inner {
+        self.async_fd.get_ref()
     }
 }
 
-impl<'a, T: AsRawFd> AsyncFdReadyMutGuard<'a, T> {
+impl<'a, Inner: AsRawFd> AsyncFdReadyMutGuard<'a, Inner> {
     /// Does an operation, and clears the readiness if that would have blocked.
     ///
     /// # Errors
     ///
     /// [`TryIoError`] if it would have blocked. Whatever else `f` says is in the `Ok`.
-    pub fn try_io<R>(&mut self, f: impl FnOnce(&mut AsyncFd<T>) -> io::Result<R>) -> Result<io::Result<R>, TryIoError> {
+    pub fn try_io<R>(
+        &mut self,
+        f: impl FnOnce(&mut AsyncFd<Inner>) -> io::Result<R>,
+    ) -> Result<io::Result<R>, TryIoError> {
         match f(self.async_fd) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.clear_ready();
@@ -459,17 +465,22 @@ impl<'a, T: AsRawFd> AsyncFdReadyMutGuard<'a, T> {
     }
 
     /// The descriptor in the runtime.
-    pub fn get_ref(&self) -> &AsyncFd<T> {
+    pub fn get_ref(&self) -> &AsyncFd<Inner> {
         self.async_fd
     }
 
     /// The descriptor in the runtime.
-    pub fn get_mut(&mut self) -> &mut AsyncFd<T> {
+    pub fn get_mut(&mut self) -> &mut AsyncFd<Inner> {
         self.async_fd
     }
 
+    /// The object.
+    pub fn get_inner(&self) -> &Inner {
+        self.async_fd.get_ref()
+    }
+
     /// The object. It must keep its descriptor.
-    pub fn get_inner_mut(&mut self) -> &mut T {
+    pub fn get_inner_mut(&mut self) -> &mut Inner {
         self.async_fd.get_mut()
     }
 }

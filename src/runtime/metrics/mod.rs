@@ -235,7 +235,13 @@ impl RuntimeMetrics {
     /// How often the worker went to sleep.
     #[track_caller]
     pub fn worker_park_count(&self, worker: usize) -> u64 {
-        self.worker(worker).parks.get()
+        self.worker(worker).parks()
+    }
+
+    /// How often the worker went to sleep, and how often it was back from there, added up: odd while it sleeps.
+    #[track_caller]
+    pub fn worker_park_unpark_count(&self, worker: usize) -> u64 {
+        self.worker(worker).parks_and_returns.get()
     }
 
     /// How many polls of the worker have kept it for longer than [`stall_after`](super::Builder::stall_after).

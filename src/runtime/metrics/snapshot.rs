@@ -209,7 +209,7 @@ impl WorkerSnapshot {
             local_schedules: counters.local_schedules.get(),
             steal_operations: counters.steals.get(),
             stolen_tasks: counters.stolen.get(),
-            parks: counters.parks.get(),
+            parks: counters.parks(),
             noops: counters.idle_wakes.get(),
             budget_yields: counters.budget_yields.get(),
             stalls: scheduler.worker_stalls(worker),

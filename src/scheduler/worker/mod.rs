@@ -101,6 +101,8 @@ pub(crate) struct Worker {
     /// Complete tasks of other workers, on their way home.
     returns: RefCell<Returns>,
     random: RefCell<random::Rng>,
+    /// What the futures that this worker polls draw from.
+    chances: random::Source,
 }
 
 /// Tasks in a worker's deque of which no sleeper has been told.
@@ -153,6 +155,7 @@ impl Worker {
             in_events: Cell::new(false),
             returns: RefCell::default(),
             random: RefCell::new(random::Rng::with_seed(seed)),
+            chances: random::Source::new(seed),
         }
     }
 
@@ -222,6 +225,7 @@ impl Worker {
         let _entered = current::enter(self);
         let _whose = Whose::Polled.begin();
         let _scope = poll_scope();
+        let _chances = self.chances.lend();
         // Also when the main future panics.
         let _leave = Leave(self);
         self.attention.set_times(self.shared.config.time_all_polls);
@@ -559,11 +563,12 @@ impl Worker {
             self.is_back();
         }
         let polls = self.counters().polls();
-        self.counters().parks.add(1);
+        self.counters().parks_and_returns.add(1);
         call(self.shared.config.on_park.as_ref());
         // The hook may have woken a task into the slot, where nobody else may look.
         let has_blocked = self.own.lifo_slot.is_empty() && self.block();
         let is_notified = self.shared.sleep.retract(self.index, false) == Retracted::Notified;
+        self.counters().parks_and_returns.add(1);
         if has_blocked {
             self.wakes_up();
             self.patience.learn(is_notified);
