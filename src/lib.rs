@@ -11,10 +11,15 @@ pub mod hyper;
 #[cfg(any(feature = "net", feature = "io-util"))]
 pub mod io;
 #[cfg(feature = "net")]
+#[macro_use]
 pub mod net;
 mod primitives;
+#[cfg(all(unix, feature = "process"))]
+pub mod process;
 pub mod runtime;
 mod scheduler;
+#[cfg(all(unix, feature = "signal"))]
+pub mod signal;
 pub mod task;
 #[cfg(feature = "time")]
 pub mod time;
