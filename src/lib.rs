@@ -14,10 +14,15 @@ pub mod io;
 #[doc(hidden)]
 pub mod macros;
 #[cfg(feature = "net")]
+#[macro_use]
 pub mod net;
 mod primitives;
+#[cfg(all(unix, feature = "process"))]
+pub mod process;
 pub mod runtime;
 mod scheduler;
+#[cfg(all(unix, feature = "signal"))]
+pub mod signal;
 pub mod task;
 #[cfg(feature = "time")]
 pub mod time;

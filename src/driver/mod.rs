@@ -13,6 +13,7 @@
 //! | `registration` | a source's place in the reactor: waiting for it, trying what may block |
 //! | `entry` | whether the poller knows a source yet |
 //! | `interest` | the sets of what can be waited for |
+//! | `signals` | signals as sources in the reactor |
 //! | `socket` | the seam that every socket operation passes |
 //! | `timers/` | deadlines, in a wheel for each worker that anyone may turn |
 //!
@@ -38,6 +39,8 @@ mod reactor;
 mod readiness;
 #[cfg(feature = "net")]
 mod registration;
+#[cfg(all(unix, feature = "signal"))]
+mod signals;
 #[cfg(feature = "net")]
 pub(crate) mod socket;
 #[cfg(feature = "net")]
@@ -55,6 +58,10 @@ pub(crate) use reactor::{Reactor, is_shut_down};
 pub(crate) use readiness::Seen;
 #[cfg(all(feature = "net", unix))]
 pub(crate) use registration::Registration;
+#[cfg(all(unix, feature = "signal"))]
+pub(crate) use signals::Listener;
+#[cfg(all(unix, feature = "signal"))]
+pub use signals::SignalKind;
 
 #[cfg(feature = "time")]
 use crate::primitives::clock::Time;

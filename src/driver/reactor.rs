@@ -11,6 +11,8 @@ use super::entry::Late;
 use super::interest::{Interest, Ready};
 use super::readiness::Readiness;
 use super::registration::{Number, Registration};
+#[cfg(all(unix, feature = "signal"))]
+use super::signals::Signals;
 use super::table::{Table, Token};
 use std::fmt;
 use std::io;
@@ -24,6 +26,8 @@ pub(crate) struct Reactor {
     registry: mio::Registry,
     waker: mio::Waker,
     table: Table,
+    #[cfg(all(unix, feature = "signal"))]
+    signals: Signals,
 }
 
 /// The part that one thread at a time waits on.
@@ -57,7 +61,13 @@ impl Reactor {
         grow_descriptor_table(&poll);
         let registry = poll.registry().try_clone()?;
         let waker = mio::Waker::new(&registry, WAKER)?;
-        let reactor = Reactor { registry, waker, table: Table::new() };
+        let reactor = Reactor {
+            registry,
+            waker,
+            table: Table::new(),
+            #[cfg(all(unix, feature = "signal"))]
+            signals: Signals::default(),
+        };
         let events = mio::Events::with_capacity(batches.waiting);
         let few_events = mio::Events::with_capacity(batches.looking);
         Ok((Poller { poll, events, few_events }, Arc::new(reactor)))
@@ -109,6 +119,11 @@ impl Reactor {
 
     pub(super) fn table(&self) -> &Table {
         &self.table
+    }
+
+    #[cfg(all(unix, feature = "signal"))]
+    pub(super) fn signals(&self) -> &Signals {
+        &self.signals
     }
 
     /// How many sources have come, and how many have gone.

@@ -150,6 +150,27 @@ impl Registration {
         live(seen)
     }
 
+    /// As [`ready`](Self::ready), to be polled, without drawing on the budget. `place` is kept by the caller between two polls, and at last
+    /// [forgotten](Self::forget).
+    #[cfg(all(unix, feature = "signal"))]
+    pub(super) fn poll_shared(
+        &self,
+        interest: Interest,
+        place: &mut Option<u64>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Seen>> {
+        match self.seen(interest)? {
+            Some(seen) => Poll::Ready(Ok(seen)),
+            None => self.noted(interest, self.readiness().poll_shared(interest, place, cx)).map(live),
+        }
+    }
+
+    /// Nobody waits at that place any more.
+    #[cfg(all(unix, feature = "signal"))]
+    pub(super) fn forget(&self, place: u64) {
+        self.readiness().forget(place);
+    }
+
     /// Does `operation` now, and notes it if that would block.
     pub(crate) fn try_io<T>(&self, interest: Interest, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let seen = self.seen(interest)?.ok_or(io::ErrorKind::WouldBlock)?;

@@ -11,7 +11,7 @@ use std::task::{Poll, ready};
 use tokio::io::ReadBuf;
 
 /// Fills what is unfilled, and marks it as filled.
-pub(super) fn read_buf<T>(
+pub(crate) fn read_buf<T>(
     buffer: &mut ReadBuf<'_>,
     read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Poll<io::Result<(Filled, T)>>,
 ) -> Poll<io::Result<T>> {
@@ -29,7 +29,7 @@ pub(super) fn read_buf<T>(
 
 /// As [`read_buf`], for hyper's buffers.
 #[cfg(feature = "hyper")]
-pub(super) fn cursor(
+pub(crate) fn cursor(
     mut buffer: ::hyper::rt::ReadBufCursor<'_>,
     read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Poll<io::Result<Filled>>,
 ) -> Poll<io::Result<()>> {
@@ -45,7 +45,7 @@ pub(super) fn cursor(
 
 /// Reads into the next piece of a growing buffer. Returns how many bytes that were, and whatever else was learnt.
 #[cfg(feature = "io-util")]
-pub(super) fn buf<B: bytes::BufMut, T>(
+pub(crate) fn buf<B: bytes::BufMut, T>(
     buffer: &mut B,
     read: impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<(Filled, T)>,
 ) -> io::Result<(usize, T)> {

@@ -23,7 +23,7 @@
 //! ```
 
 mod addr;
-mod fill;
+pub(crate) mod fill;
 #[macro_use]
 mod methods;
 #[macro_use]

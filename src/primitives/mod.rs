@@ -32,6 +32,8 @@ pub(crate) mod planted;
 #[cfg(feature = "time")]
 mod prefetch;
 pub(crate) mod random;
+#[cfg(all(unix, feature = "signal"))]
+pub(crate) mod signals;
 pub(crate) mod slab;
 mod sync;
 

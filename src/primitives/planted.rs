@@ -70,6 +70,10 @@ pub(crate) enum Step {
     /// Readiness is cleared only if no event came since it was seen (readiness).
     #[cfg(feature = "net")]
     ClearCompares,
+    /// A listener that has left its waker compares the counts once more (signals of the system).
+    #[cfg(feature = "signal")]
+    #[allow(dead_code, reason = "there are systems without signals")]
+    ListenerComparesAgain,
     /// The monitor fences between its verdict on a poll and its look whether that poll has ended (verdicts).
     VerdictFences,
     /// The monitor fences between saying that it sleeps and its look whether somebody is at work (vigil).

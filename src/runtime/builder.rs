@@ -6,7 +6,7 @@ use super::drain::Drain;
 use super::failure::{Failure, UnhandledPanic};
 use super::handle::{Handle, Inner, RuntimeFlavor};
 use super::threads::{DEFAULT_NAME, Look, Starter, Threads};
-use super::{Kind, LocalOptions, LocalRuntime, Runtime};
+use super::{Kind, LocalOptions, LocalRuntime, Runtime, dump};
 use crate::blocking::{self, OnPanic, OnQuiet, Pool};
 use crate::driver::{Batches, Driver};
 use crate::primitives::owner::{Thread, this_thread};
@@ -56,6 +56,7 @@ pub struct Builder {
     time_all_delays: bool,
     time_tasks: bool,
     stalls: Tuning,
+    pub(super) dumps: dump::on_signal::Wanted,
 }
 
 /// Events taken by one call that waits. Fewer cost more calls under load; more make the tasks of the first wait for the last.
@@ -121,6 +122,7 @@ impl Builder {
                 on_stall: None,
                 backtraces: false,
             },
+            dumps: dump::on_signal::Wanted::default(),
         }
     }
 
@@ -608,6 +610,7 @@ impl Builder {
             }),
             compat: Compat::default(),
             drain: Drain::new(),
+            dumper: dump::on_signal::Dumper::default(),
             failure,
             name: self.runtime_name.clone(),
             flavor: self.flavor,
@@ -619,6 +622,8 @@ impl Builder {
         inner.blocking.begin(Box::new(Starter(Arc::downgrade(&inner))));
         // Before the threads, which look for it when they begin.
         let compat = self.compat.start(&inner)?;
+        // Before the threads, the last of which ends it.
+        self.dumps.start(&inner)?;
         let handle = Handle { inner };
         let kind = match self.flavor {
             RuntimeFlavor::CurrentThread => Kind::CurrentThread(Box::new(Core::new(cores.remove(0)))),

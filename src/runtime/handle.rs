@@ -4,6 +4,7 @@ use super::compat::Compat;
 use super::context::{self, EnterGuard};
 use super::drain::Drain;
 use super::dump::Dump;
+use super::dump::on_signal::Dumper;
 use super::failure::Failure;
 use super::threads::Threads;
 use super::{RuntimeMetrics, block_on};
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     pub(super) threads: Threads,
     pub(super) compat: Compat,
     pub(super) drain: Drain,
+    pub(super) dumper: Dumper,
     /// Of a runtime that shuts down when a task panics.
     pub(super) failure: Option<Arc<Failure>>,
     pub(super) name: Option<String>,
@@ -322,6 +324,14 @@ impl Handle {
             Some(reactor) => reactor,
             None => panic!("this runtime has no I/O: call `enable_io` or `enable_all` on its builder"),
         }
+    }
+
+    /// The driver of sockets of the runtime that this thread is in, if it is in one with sockets and other than that of `reactor`.
+    #[cfg(all(unix, feature = "signal"))]
+    pub(crate) fn other_reactor(reactor: &Arc<crate::driver::Reactor>) -> Option<Arc<crate::driver::Reactor>> {
+        let current =
+            |inner: &Arc<Inner>| inner.driver.reactor().filter(|current| !Arc::ptr_eq(current, reactor)).cloned();
+        context::with(|inner| inner.and_then(current))
     }
 
     /// Whether this thread is in a runtime with timers.

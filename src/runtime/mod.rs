@@ -230,6 +230,7 @@ impl Runtime {
                     worker.run(&mut NoMain);
                 }
                 inner.driver.shut_down();
+                inner.dumper.end();
                 Vec::new()
             }
             Kind::MultiThread(threads) => threads,

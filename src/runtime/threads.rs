@@ -31,7 +31,8 @@ pub(super) struct Threads {
 struct Left {
     /// Those that are workers, spares too.
     workers: usize,
-    monitors: usize,
+    /// The monitor's, and that for dumps.
+    watchers: usize,
 }
 
 /// What the user wants the threads to be.
@@ -90,7 +91,24 @@ impl Inner {
         self.start_thread(Box::new(body), WorkerEnd(self.clone()))
     }
 
-    /// Waits until the threads of all workers have ended, and the monitor's; false if they have not by `deadline`.
+    /// Starts a thread inside the runtime that looks after it. The user's settings of threads do not concern it. It is told to end when
+    /// the last worker has ended.
+    pub(super) fn start_watcher(self: &Arc<Self>, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.left.lock().watchers += 1;
+        let inner = self.clone();
+        let end = WatcherEnd(inner.clone());
+        let thread = move || {
+            context::join(&inner);
+            let entered = context::enter(&inner);
+            body();
+            drop(entered);
+            context::part();
+            drop(end);
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(thread).map(drop)
+    }
+
+    /// Waits until the threads of all workers have ended, and those of its watchers; false if they have not by `deadline`.
     pub(super) fn wait_workers_ended(&self, deadline: Option<Instant>) -> bool {
         let mut left = self.threads.left.lock();
         while !left.is_empty() {
@@ -109,7 +127,7 @@ impl Inner {
 
 impl Left {
     fn is_empty(&self) -> bool {
-        self.workers == 0 && self.monitors == 0
+        self.workers == 0 && self.watchers == 0
     }
 }
 
@@ -126,17 +144,18 @@ impl Drop for WorkerEnd {
             // All futures have been dropped: nothing of the runtime's own waits for sockets or timers any more.
             inner.driver.shut_down();
             inner.scheduler.end_watch();
+            inner.dumper.end();
             inner.threads.changed.notify_all();
         }
     }
 }
 
-/// Counts the monitor out when dropped.
-struct MonitorEnd(Arc<Inner>);
+/// Counts a watcher out when dropped.
+struct WatcherEnd(Arc<Inner>);
 
-impl Drop for MonitorEnd {
+impl Drop for WatcherEnd {
     fn drop(&mut self) {
-        self.0.threads.left.lock().monitors -= 1;
+        self.0.threads.left.lock().watchers -= 1;
         self.0.threads.changed.notify_all();
     }
 }
@@ -177,17 +196,6 @@ impl scheduler::Threads for Starter {
     }
 
     fn start_monitor(&self, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        let inner = self.inner()?;
-        inner.threads.left.lock().monitors += 1;
-        let end = MonitorEnd(inner.clone());
-        let thread = move || {
-            context::join(&inner);
-            let entered = context::enter(&inner);
-            body();
-            drop(entered);
-            context::part();
-            drop(end);
-        };
-        thread::Builder::new().name(MONITOR_NAME.to_owned()).spawn(thread).map(drop)
+        self.inner()?.start_watcher(MONITOR_NAME, body)
     }
 }

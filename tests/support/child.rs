@@ -63,6 +63,11 @@ impl Child {
         Child { stdin: process.stdin.take(), process, stdout, stderr, readers }
     }
 
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What it has printed so far.
     pub fn stdout(&self) -> String {
         self.stdout.lock().unwrap().clone()

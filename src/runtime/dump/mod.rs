@@ -1,6 +1,8 @@
 //! What all tasks of a runtime do now, without polling any of them.
 
 mod cycles;
+#[cfg_attr(not(all(unix, feature = "signal")), path = "no_signal.rs")]
+pub(super) mod on_signal;
 mod print;
 
 use super::handle::Inner;
