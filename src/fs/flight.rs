@@ -8,7 +8,7 @@
 //! Reads of what the system has in memory, and most seeks, are done at once. Not in a file that others may share with us: a system
 //! call of theirs on it, which may wait for a disk, would make ours wait.
 
-use super::nowait::{self, Attempt};
+use super::nowait::{self, AtOnce};
 use super::unread::Unread;
 use crate::blocking::Pool;
 use crate::io::behind::{Behind, Target, shut_down};
@@ -38,8 +38,8 @@ pub(super) struct Flight {
     position: u64,
     /// Others may have the file too.
     is_shared: bool,
-    /// It is worth trying to read without waiting.
-    tries_at_once: bool,
+    /// Whether it can be read without the pool.
+    at_once: AtOnce,
     location: &'static Location<'static>,
 }
 
@@ -47,9 +47,18 @@ pub(super) struct Flight {
 #[derive(Debug)]
 enum Operation {
     None,
-    Read(JoinHandle<(io::Result<()>, Unread)>),
+    Read(JoinHandle<Brought>),
     Seek(JoinHandle<io::Result<u64>>),
     Resize(JoinHandle<io::Result<()>>),
+}
+
+/// By a read on the pool.
+#[derive(Debug)]
+struct Brought {
+    result: io::Result<()>,
+    unread: Unread,
+    /// If that was asked.
+    is_in_memory: Option<bool>,
 }
 
 impl Flight {
@@ -63,7 +72,7 @@ impl Flight {
             resized: None,
             position: 0,
             is_shared,
-            tries_at_once: !is_shared,
+            at_once: if is_shared { AtOnce::Never } else { AtOnce::Cached },
             location,
         }
     }
@@ -71,7 +80,7 @@ impl Flight {
     /// From now on others may have the file too.
     pub(super) fn share(&mut self) {
         self.is_shared = true;
-        self.tries_at_once = false;
+        self.at_once = AtOnce::Never;
     }
 
     /// Waits until nothing is under way.
@@ -84,10 +93,16 @@ impl Flight {
         match &mut self.operation {
             Operation::None => return Poll::Ready(()),
             Operation::Read(handle) => {
-                let joined = ready!(Pin::new(handle).poll(cx));
-                let (result, unread) = joined.unwrap_or_else(|error| (Err(lost(&error)), Unread::default()));
-                self.read = Some(result);
-                self.unread = unread;
+                match ready!(Pin::new(handle).poll(cx)) {
+                    Ok(Brought { result, unread, is_in_memory }) => {
+                        self.read = Some(result);
+                        self.unread = unread;
+                        if let Some(is_in_memory) = is_in_memory {
+                            self.at_once = AtOnce::of(is_in_memory);
+                        }
+                    }
+                    Err(error) => self.read = Some(Err(lost(&error))),
+                }
             }
             Operation::Seek(handle) => {
                 let joined = ready!(Pin::new(handle).poll(cx));
@@ -145,18 +160,16 @@ impl Flight {
                 return Poll::Ready(Ok(()));
             }
             let most = most.min(buffer.remaining());
-            if self.tries_at_once && most <= nowait::MOST {
-                match nowait::read(file, buffer, most) {
-                    Attempt::Read => {
-                        step.made();
-                        return Poll::Ready(Ok(()));
-                    }
-                    Attempt::WouldWait => {}
-                    Attempt::NotOffered => self.tries_at_once = false,
-                }
+            if nowait::read(file, &mut self.at_once, buffer, most) {
+                step.made();
+                return Poll::Ready(Ok(()));
             }
+            let asks = self.at_once == AtOnce::Unknown;
             let (file, mut unread) = (file.clone(), mem::take(&mut self.unread));
-            self.operation = Operation::Read(self.spawn(move || (unread.read(&file, most), unread))?);
+            self.operation = Operation::Read(self.spawn(move || {
+                let result = unread.read(&file, most);
+                Brought { result, unread, is_in_memory: asks.then(|| nowait::is_in_memory(&file)) }
+            })?);
         }
     }
 

@@ -3,15 +3,24 @@
 use std::fs::File;
 use tokio::io::ReadBuf;
 
-pub(super) const MOST: usize = usize::MAX;
-
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "the names are those of the other module")]
-pub(super) enum Attempt {
-    Read,
-    WouldWait,
-    NotOffered,
+pub(super) enum AtOnce {
+    Cached,
+    Unknown,
+    Never,
 }
 
-pub(super) fn read(_file: &File, _buffer: &mut ReadBuf<'_>, _most: usize) -> Attempt {
-    Attempt::NotOffered
+impl AtOnce {
+    pub(super) fn of(_is_in_memory: bool) -> Self {
+        AtOnce::Never
+    }
+}
+
+pub(super) fn read(_file: &File, _at_once: &mut AtOnce, _buffer: &mut ReadBuf<'_>, _most: usize) -> bool {
+    false
+}
+
+pub(super) fn is_in_memory(_file: &File) -> bool {
+    false
 }

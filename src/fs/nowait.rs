@@ -1,52 +1,87 @@
-//! Reading what the system has in memory, without waiting for a disk.
+//! Reading what is in memory, without a change of thread and without waiting for a disk.
 //!
-//! `preadv2` with `RWF_NOWAIT` reads from the page cache, or says `EAGAIN` where it would have to wait: for pages that are not there, or for a lock of
-//! the file system's. Not all file systems offer it, and those that do not say so.
+//! Of most local file systems `preadv2` with `RWF_NOWAIT` reads from the page cache, or says `EAGAIN` where it would have to wait: for pages that are not
+//! there, or for a lock of the file system's. File systems in memory do not offer it, but what they hold is memory like the
+//! program's own: reading it waits for a disk only where touching that would. All other files are read on the pool.
 
 use rustix::io::{Errno, ReadWriteFlags};
 use std::fs::File;
-use std::io::IoSliceMut;
+use std::io::{self, ErrorKind, IoSliceMut, Read};
 use std::sync::LazyLock;
 use tokio::io::ReadBuf;
 
 /// The most that is read at once. Copying it takes some 50 us, for which others wait; what is longer goes to the pool.
 pub(super) const MOST: usize = 256 * 1024;
 
-/// The file's own position.
-const HERE: u64 = u64::MAX;
-
-/// What came of it.
-pub(super) enum Attempt {
-    /// So many bytes are in the buffer; 0 at the end of the file.
-    Read,
-    /// It would have to wait.
-    WouldWait,
-    /// Not for this file, or an error that an ordinary read will tell.
-    NotOffered,
+/// What is known of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AtOnce {
+    /// Nothing yet, or that its file system offers to read without waiting.
+    Cached,
+    /// Its file system does not offer that. Whether it is one in memory, [`is_in_memory`] tells.
+    Unknown,
+    InMemory,
+    Never,
 }
 
-/// Reads from the file's position as much as is there, but not more than `most` bytes.
-pub(super) fn read(file: &File, buffer: &mut ReadBuf<'_>, most: usize) -> Attempt {
-    if !*IS_RELIABLE {
-        return Attempt::NotOffered;
+impl AtOnce {
+    /// Of a file whose file system does not offer to read without waiting.
+    pub(super) fn of(is_in_memory: bool) -> Self {
+        if is_in_memory { AtOnce::InMemory } else { AtOnce::Never }
     }
-    let room = buffer.initialize_unfilled_to(most.min(buffer.remaining()));
+}
+
+/// Reads from the file's position as much as is there, but not more than `most` bytes. False: it has to be read on the pool, which will tell
+/// an error too.
+pub(super) fn read(file: &File, at_once: &mut AtOnce, buffer: &mut ReadBuf<'_>, most: usize) -> bool {
+    if most > MOST {
+        return false;
+    }
+    let room = most.min(buffer.remaining());
     loop {
-        match rustix::io::preadv2(file, &mut [IoSliceMut::new(room)], HERE, ReadWriteFlags::NOWAIT) {
+        let room = buffer.initialize_unfilled_to(room);
+        let result = match at_once {
+            AtOnce::Cached => read_cached(file, room),
+            AtOnce::InMemory => (&*file).read(room),
+            AtOnce::Unknown | AtOnce::Never => return false,
+        };
+        match result {
             Ok(count) => {
                 buffer.advance(count);
-                return Attempt::Read;
+                return true;
             }
-            Err(Errno::AGAIN) => return Attempt::WouldWait,
-            Err(Errno::INTR) => {}
-            Err(_) => return Attempt::NotOffered,
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted => {}
+                ErrorKind::WouldBlock => return false,
+                _ => {
+                    *at_once = if *at_once == AtOnce::Cached { AtOnce::Unknown } else { AtOnce::Never };
+                    return false;
+                }
+            },
         }
     }
 }
 
+fn read_cached(file: &File, room: &mut [u8]) -> io::Result<usize> {
+    /// The file's own position.
+    const HERE: u64 = u64::MAX;
+    if !*IS_RELIABLE {
+        return Err(Errno::OPNOTSUPP.into());
+    }
+    Ok(rustix::io::preadv2(file, &mut [IoSliceMut::new(room)], HERE, ReadWriteFlags::NOWAIT)?)
+}
+
+/// Whether the file is on a file system in memory. May block.
+pub(super) fn is_in_memory(file: &File) -> bool {
+    const TMPFS: u64 = 0x0102_1994;
+    const RAMFS: u64 = 0x8584_58f6;
+    let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    is_file && rustix::fs::fstatfs(file).is_ok_and(|system| [TMPFS, RAMFS].contains(&(system.f_type as u64)))
+}
+
 /// Linux 5.9 and 5.10 may say that a file is at its end when they would have to wait.
 static IS_RELIABLE: LazyLock<bool> =
-    LazyLock::new(|| rustix::system::uname().release().to_str().is_ok_and(|release| is_from_5_11_on(release)));
+    LazyLock::new(|| rustix::system::uname().release().to_str().is_ok_and(is_from_5_11_on));
 
 fn is_from_5_11_on(release: &str) -> bool {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
