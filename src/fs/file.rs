@@ -144,11 +144,7 @@ impl File {
     }
 
     fn new(std: StdFile, is_shared: bool, location: &'static Location<'static>) -> File {
-        File {
-            std: Arc::new(std),
-            flight: Mutex::new(Flight::new(is_shared, location)),
-            max_buf_size: MAX_BUF_SIZE,
-        }
+        File { std: Arc::new(std), flight: Mutex::new(Flight::new(is_shared, location)), max_buf_size: MAX_BUF_SIZE }
     }
 
     /// Waits until all that was written, and the file's metadata, are on the disk.

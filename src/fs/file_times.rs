@@ -59,10 +59,10 @@ impl FileTimes {
         }
         #[cfg(any(windows, target_vendor = "apple"))]
         if let Some(created) = self.created {
-            #[cfg(windows)]
-            use std::os::windows::fs::FileTimesExt;
             #[cfg(target_vendor = "apple")]
             use std::os::darwin::fs::FileTimesExt;
+            #[cfg(windows)]
+            use std::os::windows::fs::FileTimesExt;
             times = times.set_created(created);
         }
         times

@@ -92,18 +92,16 @@ impl Flight {
     fn poll_operation(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.operation {
             Operation::None => return Poll::Ready(()),
-            Operation::Read(handle) => {
-                match ready!(Pin::new(handle).poll(cx)) {
-                    Ok(Brought { result, unread, is_in_memory }) => {
-                        self.read = Some(result);
-                        self.unread = unread;
-                        if let Some(is_in_memory) = is_in_memory {
-                            self.at_once = AtOnce::of(is_in_memory);
-                        }
+            Operation::Read(handle) => match ready!(Pin::new(handle).poll(cx)) {
+                Ok(Brought { result, unread, is_in_memory }) => {
+                    self.read = Some(result);
+                    self.unread = unread;
+                    if let Some(is_in_memory) = is_in_memory {
+                        self.at_once = AtOnce::of(is_in_memory);
                     }
-                    Err(error) => self.read = Some(Err(lost(&error))),
                 }
-            }
+                Err(error) => self.read = Some(Err(lost(&error))),
+            },
             Operation::Seek(handle) => {
                 let joined = ready!(Pin::new(handle).poll(cx));
                 self.note_sought(joined.unwrap_or_else(|error| Err(lost(&error))));

@@ -176,6 +176,7 @@ impl Behind {
     }
 
     /// Waits until nothing is written any more.
+    #[cfg(any(feature = "fs", test))]
     pub(crate) fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut queue = self.queue.lock();
         if !queue.is_served {
@@ -235,7 +236,7 @@ impl<T: Target> Job<T> {
     fn work(&mut self) {
         let mut bytes = Vec::new();
         while let Some((flush, waiter)) = self.take(&mut bytes) {
-            waiter.map(wake_contained);
+            waiter.into_iter().for_each(wake_contained);
             let Some(target) = &mut self.target else { return };
             let mut result = target.write_all(&bytes);
             if flush && result.is_ok() {
@@ -271,7 +272,7 @@ impl<T: Target> Job<T> {
         self.target = None;
         let waiter = queue.waiter.take();
         drop(queue);
-        waiter.map(wake_contained);
+        waiter.into_iter().for_each(wake_contained);
         None
     }
 
@@ -357,5 +358,97 @@ mod models {
             "io::behind::models::what_is_left_behind_is_written_in_order_and_whoever_waits_for_it_is_woken",
             Step::LastLookIsUnderTheLock,
         );
+    }
+}
+
+#[cfg(all(test, not(rt_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::Mutex as StdMutex;
+
+    /// Takes bytes until it is told to fail.
+    #[derive(Clone, Default)]
+    struct Record(Arc<StdMutex<(Vec<Vec<u8>>, bool)>>);
+
+    impl Record {
+        fn pieces(&self) -> Vec<Vec<u8>> {
+            self.0.lock().unwrap().0.clone()
+        }
+    }
+
+    impl Target for Record {
+        fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+            let mut record = self.0.lock().unwrap();
+            if record.1 {
+                return Err(io::Error::from_raw_os_error(28));
+            }
+            record.0.push(bytes.to_vec());
+            Ok(())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.write_all(b"flush")
+        }
+    }
+
+    fn leave(behind: &Behind, bytes: &[u8], most: usize) -> Poll<io::Result<(usize, Option<()>)>> {
+        let mut cx = Context::from_waker(Waker::noop());
+        behind.poll_leave(&mut cx, &[IoSlice::new(bytes)], most, || Ok(()))
+    }
+
+    #[test]
+    fn one_job_writes_all_that_was_left_before_it_began() {
+        let (behind, record) = (Behind::new(Location::caller()), Record::default());
+        assert!(matches!(leave(&behind, b"one ", 100), Poll::Ready(Ok((4, Some(()))))));
+        assert!(matches!(leave(&behind, b"two", 100), Poll::Ready(Ok((3, None)))));
+        behind.job(record.clone(), None).run();
+        assert_eq!(record.pieces(), [b"one two".to_vec()]);
+        assert!(matches!(leave(&behind, b"three", 100), Poll::Ready(Ok((5, Some(()))))));
+    }
+
+    #[test]
+    fn a_large_write_is_taken_as_it_is_and_small_ones_up_to_a_limit() {
+        let behind = Behind::new(Location::caller());
+        let large = vec![0; 10 * GATHERED];
+        assert!(matches!(leave(&behind, &large, large.len()), Poll::Ready(Ok((count, _))) if count == large.len()));
+        assert!(leave(&behind, b"x", large.len()).is_pending());
+
+        let behind = Behind::new(Location::caller());
+        assert!(matches!(leave(&behind, b"x", large.len()), Poll::Ready(Ok((1, Some(()))))));
+        assert!(matches!(leave(&behind, &large, large.len()), Poll::Ready(Ok((count, None))) if count == GATHERED - 1));
+        assert!(leave(&behind, b"x", large.len()).is_pending());
+    }
+
+    #[test]
+    fn what_was_left_after_bytes_that_failed_is_dropped_and_the_error_is_told_once() {
+        let (behind, record) = (Behind::new(Location::caller()), Record::default());
+        record.0.lock().unwrap().1 = true;
+        assert!(leave(&behind, b"fails", 100).is_ready());
+        behind.job(record.clone(), None).run();
+        record.0.lock().unwrap().1 = false;
+        match leave(&behind, b"is refused", 100) {
+            Poll::Ready(Err(error)) => assert_eq!(error.raw_os_error(), Some(28)),
+            other => panic!("the error was not told: {other:?}"),
+        }
+        assert!(matches!(leave(&behind, b"goes on", 100), Poll::Ready(Ok((7, Some(()))))));
+        behind.job(record.clone(), None).run();
+        assert_eq!(record.pieces(), [b"goes on".to_vec()]);
+    }
+
+    #[test]
+    fn a_job_that_is_dropped_does_its_work() {
+        let (behind, record) = (Behind::new(Location::caller()), Record::default());
+        assert!(leave(&behind, b"bytes", 100).is_ready());
+        drop(behind.job(record.clone(), None));
+        assert_eq!(record.pieces(), [b"bytes".to_vec()]);
+        assert!(behind.poll_idle(&mut Context::from_waker(Waker::noop())).is_ready());
+    }
+
+    #[test]
+    fn when_the_queue_is_idle_the_job_has_let_go_of_the_target() {
+        let (behind, record) = (Behind::new(Location::caller()), Record::default());
+        assert!(leave(&behind, b"bytes", 100).is_ready());
+        behind.job(record.clone(), None).run();
+        assert_eq!(Arc::strong_count(&record.0), 1);
     }
 }

@@ -60,7 +60,8 @@ impl Folder {
 
     /// A named pipe.
     fn pipe(&self, name: &str) -> PathBuf {
-        rustix::fs::mkfifoat(rustix::fs::CWD, self.path(name), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, self.path(name), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+            .unwrap();
         self.path(name)
     }
 }

@@ -145,7 +145,11 @@ fn seeking_leads_where_std_would_lead() {
                 let ours = file.seek(step).await.map_err(|error| error.kind());
                 let theirs = io::Seek::seek(&mut std, step).map_err(|error| error.kind());
                 assert_eq!(ours, theirs, "{step:?}");
-                assert_eq!(file.stream_position().await.unwrap(), io::Seek::stream_position(&mut std).unwrap(), "{step:?}");
+                assert_eq!(
+                    file.stream_position().await.unwrap(),
+                    io::Seek::stream_position(&mut std).unwrap(),
+                    "{step:?}"
+                );
                 let (mut one, mut two) = ([0; 2], [0; 2]);
                 let read = (file.read(&mut one).await.unwrap(), io::Read::read(&mut std, &mut two).unwrap());
                 assert_eq!((read.0, one), (read.1, two), "{step:?}");

@@ -154,9 +154,15 @@ fn errors_are_those_of_std() {
         assert_eq!(what(fs::rename(&missing, folder.path("there")).await), Some((ErrorKind::NotFound, Some(2))));
         assert_eq!(what(fs::symlink("x", &missing).await), Some((ErrorKind::NotFound, Some(2))));
         assert_eq!(what(fs::remove_dir_all(&missing).await), Some((ErrorKind::NotFound, Some(2))));
-        assert_eq!(what(fs::create_dir_all(folder.path("there/too")).await), Some((ErrorKind::NotADirectory, Some(20))));
+        assert_eq!(
+            what(fs::create_dir_all(folder.path("there/too")).await),
+            Some((ErrorKind::NotADirectory, Some(20)))
+        );
         assert!(!fs::try_exists(&missing).await.unwrap());
-        assert_eq!(what(fs::try_exists(folder.path("n".repeat(300))).await), Some((ErrorKind::InvalidFilename, Some(36))));
+        assert_eq!(
+            what(fs::try_exists(folder.path("n".repeat(300))).await),
+            Some((ErrorKind::InvalidFilename, Some(36)))
+        );
     });
 }
 
@@ -181,7 +187,10 @@ fn what_may_not_be_done_is_told() {
         assert_eq!(what(fs::write(&path, "").await), denied);
         assert_eq!(what(File::open(&path).await), denied);
         assert_eq!(what(File::create(&path).await), denied);
-        assert_eq!(what(fs::set_permissions("/", std::fs::Permissions::from_mode(0o777)).await).unwrap().0, ErrorKind::PermissionDenied);
+        assert_eq!(
+            what(fs::set_permissions("/", std::fs::Permissions::from_mode(0o777)).await).unwrap().0,
+            ErrorKind::PermissionDenied
+        );
         let closed = folder.path("closed");
         std::fs::create_dir(&closed).unwrap();
         std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();

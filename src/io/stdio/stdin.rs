@@ -146,7 +146,9 @@ impl Source {
         if !state.has_thread {
             let thread = thread::Builder::new().name("rt-stdin".to_owned());
             thread.spawn(|| self.serve()).map_err(|error| {
-                io::Error::other(format!("the system refuses a thread to read standard input: {error}; raise its limits"))
+                io::Error::other(format!(
+                    "the system refuses a thread to read standard input: {error}; raise its limits"
+                ))
             })?;
             state.has_thread = true;
         }
