@@ -303,7 +303,7 @@ fn the_streams_have_the_descriptors_that_everybody_knows() {
     assert_eq!(stdout().as_fd().as_raw_fd(), 1);
     assert_eq!(stderr().as_fd().as_raw_fd(), 2);
     assert_eq!(format!("{:?} {:?} {:?}", stdin(), stdout(), stderr()), "Stdin { .. } Stdout { .. } Stderr { .. }");
-    fn is<T: Send + Sync + Unpin>() {}
+    fn is<T: Send + Sync + Unpin + std::panic::UnwindSafe>() {}
     is::<Stdin>();
     is::<Stdout>();
     is::<Stderr>();

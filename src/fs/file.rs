@@ -135,16 +135,11 @@ impl File {
     /// ```
     #[track_caller]
     pub fn from_std(std: StdFile) -> File {
-        File::new(std, true, Location::caller())
+        File::new(std, Flight::shared(Location::caller()))
     }
 
-    /// A file that nobody else has.
-    pub(super) fn own(std: StdFile, location: &'static Location<'static>) -> File {
-        File::new(std, false, location)
-    }
-
-    fn new(std: StdFile, is_shared: bool, location: &'static Location<'static>) -> File {
-        File { std: Arc::new(std), flight: Mutex::new(Flight::new(is_shared, location)), max_buf_size: MAX_BUF_SIZE }
+    pub(super) fn new(std: StdFile, flight: Flight) -> File {
+        File { std: Arc::new(std), flight: Mutex::new(flight), max_buf_size: MAX_BUF_SIZE }
     }
 
     /// Waits until all that was written, and the file's metadata, are on the disk.
@@ -263,7 +258,7 @@ impl File {
             poll_fn(|cx| flight.poll_settled(cx)).await;
             flight.rewind(&self.std)?;
             flight.share();
-            let mut clone = File::new(self.std.try_clone()?, true, location);
+            let mut clone = File::new(self.std.try_clone()?, Flight::shared(location));
             clone.max_buf_size = self.max_buf_size;
             Ok(clone)
         }
@@ -438,6 +433,10 @@ impl AsyncWrite for File {
         self.poll_flush(cx)
     }
 }
+
+// A panic of the user's code finds nothing of a file half done.
+impl std::panic::UnwindSafe for File {}
+impl std::panic::RefUnwindSafe for File {}
 
 impl From<StdFile> for File {
     #[track_caller]

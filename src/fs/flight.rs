@@ -62,7 +62,13 @@ struct Brought {
 }
 
 impl Flight {
-    pub(super) fn new(is_shared: bool, location: &'static Location<'static>) -> Self {
+    /// Of a file that others may have.
+    pub(super) fn shared(location: &'static Location<'static>) -> Self {
+        Flight { is_shared: true, ..Flight::own(AtOnce::Never, location) }
+    }
+
+    /// Of a file that nobody else has.
+    pub(super) fn own(at_once: AtOnce, location: &'static Location<'static>) -> Self {
         Flight {
             operation: Operation::None,
             behind: Behind::new(location),
@@ -71,8 +77,8 @@ impl Flight {
             sought: None,
             resized: None,
             position: 0,
-            is_shared,
-            at_once: if is_shared { AtOnce::Never } else { AtOnce::Cached },
+            is_shared: false,
+            at_once,
             location,
         }
     }

@@ -4,6 +4,7 @@
 //! there, or for a lock of the file system's. File systems in memory do not offer it, but what they hold is memory like the
 //! program's own: reading it waits for a disk only where touching that would. All other files are read on the pool.
 
+use rustix::fs::OFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSliceMut, Read};
@@ -16,7 +17,7 @@ pub(super) const MOST: usize = 256 * 1024;
 /// What is known of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AtOnce {
-    /// Nothing yet, or that its file system offers to read without waiting.
+    /// That its file system may offer to read without waiting.
     Cached,
     /// Its file system does not offer that. Whether it is one in memory, [`is_in_memory`] tells.
     Unknown,
@@ -25,6 +26,15 @@ pub(super) enum AtOnce {
 }
 
 impl AtOnce {
+    /// Of a file that has just been opened, and that nobody else has.
+    pub(super) fn of_new(file: &File) -> Self {
+        // What passes by the page cache always waits for the disk, whatever else is asked for.
+        match rustix::fs::fcntl_getfl(file) {
+            Ok(flags) if !flags.contains(OFlags::DIRECT) => AtOnce::Cached,
+            _ => AtOnce::Never,
+        }
+    }
+
     /// Of a file whose file system does not offer to read without waiting.
     pub(super) fn of(is_in_memory: bool) -> Self {
         if is_in_memory { AtOnce::InMemory } else { AtOnce::Never }

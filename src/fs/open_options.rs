@@ -1,5 +1,7 @@
 //! How a file is opened.
 
+use super::flight::Flight;
+use super::nowait::AtOnce;
 use super::{File, hop};
 use std::future::Future;
 use std::io;
@@ -89,7 +91,13 @@ impl OpenOptions {
 
     pub(super) async fn open_at(&self, path: &Path, location: &'static Location<'static>) -> io::Result<File> {
         let (options, path) = (self.0.clone(), path.to_owned());
-        hop(location, move || options.open(path)).await.map(|std| File::own(std, location))
+        let open = move || {
+            let std = options.open(path)?;
+            let at_once = AtOnce::of_new(&std);
+            Ok((std, at_once))
+        };
+        let (std, at_once) = hop(location, open).await?;
+        Ok(File::new(std, Flight::own(at_once, location)))
     }
 }
 

@@ -153,6 +153,9 @@ impl ReadDir {
     }
 }
 
+impl std::panic::UnwindSafe for ReadDir {}
+impl std::panic::RefUnwindSafe for ReadDir {}
+
 impl fmt::Debug for ReadDir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("ReadDir");

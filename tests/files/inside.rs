@@ -2,6 +2,7 @@
 
 use super::*;
 use rt::runtime::{TaskKind, TaskState};
+use std::panic::UnwindSafe;
 use std::sync::Arc;
 
 #[test]
@@ -108,6 +109,38 @@ fn a_shutdown_that_may_not_take_long_leaves_an_operation_that_waits_to_itself() 
 }
 
 #[test]
+fn what_is_in_memory_is_read_though_the_pool_has_no_thread_left() {
+    if !Path::new("/dev/shm").is_dir() {
+        return;
+    }
+    for builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+        within(SOON, move || {
+            let folder = Folder::in_memory();
+            let contents = pattern(100_000);
+            let path = folder.file("file", &contents);
+            let mut file = current().block_on(async {
+                let mut file = File::open(&path).await.unwrap();
+                // The first read finds out where the file is.
+                file.read_exact(&mut [0; 10]).await.unwrap();
+                file
+            });
+            let (runtime, gate) = occupied(builder);
+            let _open = OpenOnDrop(gate);
+            runtime.block_on(async {
+                let mut found = contents[..10].to_vec();
+                file.seek(SeekFrom::Current(0)).await.unwrap();
+                file.read_to_end(&mut found).await.unwrap();
+                assert!(found == contents);
+                file.rewind().await.unwrap();
+                assert!(once(file.read_exact(&mut [0; 10])).is_ready());
+                let mut shared = File::from_std(std::fs::File::open(&path).unwrap());
+                assert!(once(shared.read(&mut [0; 10])).is_pending(), "others may have that one");
+            });
+        });
+    }
+}
+
+#[test]
 fn a_file_works_in_one_runtime_after_another() {
     within(SOON, || {
         let folder = Folder::new();
@@ -162,7 +195,7 @@ fn a_reader_that_always_finds_something_lets_others_run() {
 
 #[test]
 fn files_can_be_sent_and_shared() {
-    fn is<T: Send + Sync + Unpin>() {}
+    fn is<T: Send + Sync + Unpin + UnwindSafe>() {}
     fn future<T: Send + Sync>(_: &T) {}
     is::<File>();
     is::<OpenOptions>();

@@ -28,11 +28,12 @@ use rt::runtime::{Builder, Handle, Runtime};
 use rt::time::timeout;
 use support::{Gate, OpenOnDrop, SOON, current, eventually, multi, panic_message, within};
 
-/// Runs `test` on a runtime of each kind, in a folder of its own.
+/// Runs `test` on a runtime of each kind, in folders of its own: one that is in memory, if there is such a place, and one that is not.
 #[track_caller]
 fn on_each_flavor(test: impl AsyncFn(Folder) + Send + Sync + 'static) {
     within(2 * SOON, move || {
-        [current(), multi(2)].iter().for_each(|runtime: &Runtime| runtime.block_on(test(Folder::new())));
+        current().block_on(test(Folder::new()));
+        multi(2).block_on(test(Folder::in_memory()));
     });
 }
 
@@ -41,9 +42,18 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
+        Folder::inside(&std::env::temp_dir())
+    }
+
+    fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Folder::inside(memory) } else { Folder::new() }
+    }
+
+    fn inside(parent: &Path) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("rt-files-{}-{number}", std::process::id()));
+        let path = parent.join(format!("rt-files-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Folder(path)
     }

@@ -101,6 +101,9 @@ macro_rules! output {
             }
         }
 
+        impl std::panic::UnwindSafe for $type {}
+        impl std::panic::RefUnwindSafe for $type {}
+
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($type)).finish_non_exhaustive()
