@@ -7,6 +7,7 @@
 //! | what the processor does when there is little to do | `cargo run --release -p rt-benches --bin processor` |
 //! | what a task that blocks its worker costs the others | `cargo run --release -p rt-benches --bin stalls` |
 //! | what closures that block cost | `cargo run --release -p rt-benches --bin blocking` |
+//! | what files cost | `cargo run --release -p rt-benches --bin files` |
 //! | what timers cost, and how late they are | `cargo run --release -p rt-benches --bin timers` |
 //! | what servers cost, and how late they answer | `cargo run --release -p rt-benches --bin servers` |
 //! | what `rt`'s monitor takes while there is work | `cargo run --release -p rt-benches --bin monitor` |
@@ -37,6 +38,7 @@ mod workloads;
 
 pub mod blocking;
 pub mod chart;
+pub mod files;
 pub mod memory;
 pub mod processor;
 pub mod program;

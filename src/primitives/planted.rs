@@ -98,6 +98,9 @@ pub(crate) enum Step {
     PollerLeavesItsWaker,
     /// A local set that ends waits for the wakes that are under way (local set).
     EndWaits,
+    /// A job that finds nothing to write says that it goes under the same lock (writing behind).
+    #[cfg(any(feature = "fs", feature = "io-std"))]
+    LastLookIsUnderTheLock,
     /// A handler publishes its trace (backtraces).
     #[cfg(feature = "stall-backtrace")]
     #[allow(dead_code, reason = "there are systems without backtraces")]
