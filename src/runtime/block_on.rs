@@ -195,6 +195,7 @@ struct MainFuture<'a, F: Future> {
     thread: Arc<ThreadWaker>,
     waker: Waker,
     output: Option<F::Output>,
+    has_yielded: bool,
     /// Whose code called `block_on`: the future is part of that.
     caller: Whose,
 }
@@ -204,6 +205,7 @@ impl<F: Future> Main for MainFuture<'_, F> {
         if self.exposed.has_failed() {
             return true;
         }
+        self.has_yielded = false;
         if self.thread.take_woken() {
             let _whose = self.caller.begin();
             budget::refill();
@@ -212,6 +214,7 @@ impl<F: Future> Main for MainFuture<'_, F> {
             }
             // It is no task, and the next poll is another's.
             wait::forget();
+            self.has_yielded = self.is_woken();
         }
         self.output.is_some()
     }
@@ -219,6 +222,10 @@ impl<F: Future> Main for MainFuture<'_, F> {
     fn is_woken(&self) -> bool {
         // Ordering: Acquire pairs with the Release in `wake_by_ref`.
         self.thread.woken.load(Ordering::Acquire)
+    }
+
+    fn has_yielded(&self) -> bool {
+        self.has_yielded
     }
 }
 
@@ -234,7 +241,15 @@ pub(super) fn as_worker<F: Future>(core: &Core, inner: &Inner, future: F) -> F::
     let exposed = Exposed::new(inner, &thread);
     let waker = Waker::from(thread.clone());
     let caller = Whose::from(try_id());
-    let mut main = MainFuture { exposed: &exposed, future, thread: thread.clone(), waker, output: None, caller };
+    let mut main = MainFuture {
+        exposed: &exposed,
+        future,
+        thread: thread.clone(),
+        waker,
+        output: None,
+        has_yielded: false,
+        caller,
+    };
     let _scope = poll_scope();
     loop {
         if let Some(borrowed) = core.take(&thread) {
