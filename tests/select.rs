@@ -97,7 +97,7 @@ fn handlers_may_be_any_expression() {
             biased;
             x = number(1), if false => match x { 1 => "one", _ => "other" },
             x = number(2), if false => if x == 2 { "two" } else { "other" },
-            x = number(3), if false => (|a: u32, b: u32| if a == b { "equal" } else { "other" })(x, 3),
+            x = number(3), if false => Some(x).map_or("none", |x| if x == 3 { "three" } else { "other" }),
             x = number(4) => str::repeat::<>("four ", x as usize).leak(),
         };
         assert_eq!(text, "four four four four ");

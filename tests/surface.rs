@@ -101,7 +101,7 @@ fn the_count_of_parks_and_returns_is_odd_while_a_worker_sleeps() {
         metrics.worker_park_unpark_count(0)
     });
     let awake = runtime.block_on(task).unwrap();
-    assert!(awake % 2 == 0 && awake > asleep, "{awake} {asleep}");
+    assert!(awake.is_multiple_of(2) && awake > asleep, "{awake} {asleep}");
     eventually(SOON, || metrics.worker_park_unpark_count(0) > awake);
     assert!(panic_message(|| metrics.worker_park_unpark_count(1)).contains('1'));
 }

@@ -1,5 +1,5 @@
 //! The attribute macros of `rt-runtime`. Use them as `#[rt::main]` and `#[rt::test]`; nothing here is meant to be
-//! depended on directly.
+//! depended on directly. `rt::select!` and its kin are macros of `macro_rules!` in that crate; here is what explains their errors.
 
 mod arguments;
 mod async_fn;

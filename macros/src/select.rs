@@ -90,7 +90,7 @@ fn is_assignment(tokens: &[TokenTree], at: usize) -> bool {
     let is_glued_before = at > 0 && punctuation(tokens, at - 1).is_some_and(|(_, is_joint)| is_joint);
     let is_glued_behind = || punctuation(tokens, at + 1).is_some_and(|(next, _)| matches!(next, '>' | '='));
     match punctuation(tokens, at) {
-        Some(('=', is_joint)) => !is_glued_before && !(is_joint && is_glued_behind()),
+        Some(('=', is_joint)) => !(is_glued_before || (is_joint && is_glued_behind())),
         _ => false,
     }
 }

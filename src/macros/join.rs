@@ -121,13 +121,13 @@ macro_rules! __join {
         let mut futures = ($($crate::macros::Slot::new($value),)+);
         // What the closure has is a reference, so that moving it does not move them.
         let futures = &mut futures;
-        let mut turns = $crate::macros::$turns::new(0_usize $(+ $crate::__join!(@one $future))+);
+        let mut turns = $crate::macros::$turns::new(0_u32 $(+ $crate::__join!(@one $future))+);
         $crate::macros::poll_fn(move |cx| {
             let ($($future,)+) = &mut *futures;
             let mut all_done = true;
-            let mut lap = turns.next();
+            let mut lap = turns.begin();
             loop {
-                let mut index = 0;
+                let mut index = 0_u32;
                 $(
                     if lap.has(index) {
                         // SAFETY: the futures lie in a local variable, which is not moved before it is dropped, and whose name nobody else can write.
@@ -156,7 +156,7 @@ macro_rules! __join {
         })
         .await
     }};
-    (@one $future:ident) => { 1_usize };
+    (@one $future:ident) => { 1_u32 };
 }
 
 pin_project! {
@@ -236,13 +236,13 @@ impl<F: Future> Future for Always<F> {
 /// Which of several futures are polled now: those from `from` on and before `to`.
 #[derive(Clone, Copy, Debug)]
 pub struct Lap {
-    from: usize,
-    to: usize,
+    from: u32,
+    to: u32,
 }
 
 impl Lap {
     #[inline(always)]
-    pub fn has(self, index: usize) -> bool {
+    pub fn has(self, index: u32) -> bool {
         self.from <= index && index < self.to
     }
 
@@ -257,18 +257,18 @@ impl Lap {
 /// At each poll another future is the first: the one behind the last time's.
 #[derive(Debug)]
 pub struct InTurn {
-    first: usize,
-    count: usize,
+    first: u32,
+    count: u32,
 }
 
 impl InTurn {
     #[inline(always)]
-    pub fn new(count: usize) -> Self {
+    pub fn new(count: u32) -> Self {
         InTurn { first: 0, count }
     }
 
     #[inline(always)]
-    pub fn next(&mut self) -> Lap {
+    pub fn begin(&mut self) -> Lap {
         let lap = Lap { from: self.first, to: self.count };
         self.first = if self.first + 1 == self.count { 0 } else { self.first + 1 };
         lap
@@ -278,17 +278,17 @@ impl InTurn {
 /// At each poll the first future is the first.
 #[derive(Debug)]
 pub struct InOrder {
-    count: usize,
+    count: u32,
 }
 
 impl InOrder {
     #[inline(always)]
-    pub fn new(count: usize) -> Self {
+    pub fn new(count: u32) -> Self {
         InOrder { count }
     }
 
     #[inline(always)]
-    pub fn next(&mut self) -> Lap {
+    pub fn begin(&mut self) -> Lap {
         Lap { from: 0, to: self.count }
     }
 }

@@ -249,12 +249,11 @@ macro_rules! __select {
                             if let $crate::macros::Poll::Ready(mut value) = $crate::macros::Future::poll(future, cx) {
                                 enabled &= !(1 << $bit);
                                 // The guard never lets the arm have the value. So the pattern is tried as it was written, by value, and nothing is moved.
-                                let is_wanted = 'tried: {
-                                    match value {
-                                        $pattern if break 'tried true => true,
-                                        _ => false,
-                                    }
-                                };
+                                let mut is_wanted = false;
+                                match value {
+                                    $pattern if { is_wanted = true; false } => ::core::unreachable!(),
+                                    _ => (),
+                                }
                                 if is_wanted {
                                     return $crate::macros::Poll::Ready(__RtSelected::$name(value));
                                 }

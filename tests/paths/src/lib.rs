@@ -4,10 +4,10 @@
 //!
 //! ```text
 //! cargo doc --no-deps -p tokio          # somewhere, with the features `full` and `test-util`
-//! cargo run -p rt-paths -- list target/doc/tokio >tests/paths/tokio.txt
+//! cargo run -p rt-paths -- list target/doc/tokio path/to/tokio/Cargo.toml >tests/paths/tokio.txt
 //! ```
 //!
-//! Ours is read from our documentation in the same way. What tokio has and we have not, or otherwise, has to be in one of the tables of
+//! Ours is read from our documentation and manifest in the same way: `bash .ci/run paths`. What tokio has and we have not, or otherwise, has to be in one of the tables of
 //! `docs/porting-from-tokio.md` that say so, with the reason; and what is in these tables has to be a difference.
 
 mod compare;

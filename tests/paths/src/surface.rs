@@ -42,6 +42,18 @@ impl Surface {
         Surface { facts: facts.collect() }
     }
 
+    /// Adds the features of a manifest.
+    pub fn add_features(&mut self, manifest: &str) {
+        let features = manifest.split("\n[features]\n").nth(1).unwrap_or_default();
+        for line in features.lines().take_while(|line| !line.starts_with('[')) {
+            if let Some((name, _)) = line.split_once(" = ")
+                && !name.starts_with(['#', ' '])
+            {
+                self.add(format!("feature \"{name}\""), "feature");
+            }
+        }
+    }
+
     /// One fact a line, in order.
     pub fn lines(&self) -> String {
         let line = |fact: &Fact| match fact.says.is_empty() {
@@ -178,5 +190,41 @@ fn join(module: &str, name: &str) -> String {
     match module.is_empty() {
         true => name.to_owned(),
         false => format!("{module}::{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_those_of_the_manifest() {
+        let mut surface = Surface::default();
+        surface.add_features("[a]\nx = 1\n\n[features]\n# No.\none = []\ntwo = [\n    \"one\",\n]\n\n[b]\ny = 1\n");
+        assert_eq!(surface.lines(), "feature \"one\" | feature\nfeature \"two\" | feature\n");
+    }
+
+    #[test]
+    fn lines_are_read_as_they_were_written() {
+        let lines = "a::B | struct\na::B: Send\na::B::f | fn f<T>(T) where T: Send\n";
+        assert_eq!(Surface::of_lines(lines).lines(), lines);
+    }
+
+    #[test]
+    fn a_page_tells_of_its_item() {
+        let page = "<h2 id=\"implementations\" class=\"x\">\
+            <section id=\"impl-B%3CT%3E\" class=\"impl\"><h3 class=\"code-header\">impl&lt;T&gt; <a>B</a>&lt;T&gt;</h3></section>\
+            <section id=\"method.new\" class=\"method\"><h4 class=\"code-header\">pub fn <a>new</a>(value: T) -&gt; <a>B</a>&lt;T&gt;</h4></section>\
+            <section id=\"method.new-1\" class=\"method\"><h4 class=\"code-header\">pub fn <a>new</a>(value: &amp;T) -&gt; Self</h4></section>\
+            <h2 id=\"synthetic-implementations\" class=\"x\">\
+            <section id=\"impl-Send-for-B\" class=\"impl\"><h3 class=\"code-header\">impl&lt;T&gt; Send for B&lt;T&gt;<div class=\"where\">where T: Send,</div></h3></section>\
+            <section id=\"impl-Freeze-for-B\" class=\"impl\"><h3 class=\"code-header\">impl&lt;T&gt; Freeze for B&lt;T&gt;</h3></section>\
+            <h2 id=\"blanket-implementations\" class=\"x\">\
+            <section id=\"impl-Any-for-T\" class=\"impl\"><h3 class=\"code-header\">impl&lt;T&gt; Any for T</h3></section>";
+        let mut surface = Surface::default();
+        surface.add_item("struct", "a::B", page);
+        let expected =
+            "a::B | struct\na::B: Send | T: Send\na::B::new | fn new(&T) -> Self\na::B::new | fn new(T) -> Self\n";
+        assert_eq!(surface.lines(), expected);
     }
 }

@@ -1,5 +1,8 @@
 //! `#[tokio::main]` and `#[tokio::test]` where `tokio` is `rt-runtime` under another name.
 
+// What the macros expand to is not the user's to answer for.
+#![forbid(unsafe_code)]
+
 #[tokio::main]
 async fn run_main() -> Result<u32, tokio::task::JoinError> {
     tokio::spawn(async { 6 * 7 }).await
