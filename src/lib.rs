@@ -6,9 +6,11 @@ extern crate self as rt;
 
 mod blocking;
 mod driver;
+#[cfg(feature = "fs")]
+pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
-#[cfg(any(feature = "net", feature = "io-util"))]
+#[cfg(any(feature = "fs", feature = "io-std", feature = "io-util", feature = "net"))]
 pub mod io;
 #[cfg(feature = "macros")]
 #[doc(hidden)]

@@ -1235,6 +1235,57 @@ fn tasks_that_yield_take_turns_on_a_current_thread_runtime() {
 }
 
 #[test]
+fn a_future_in_block_on_that_yields_lets_all_tasks_that_are_ready_go_first() {
+    within(SOON, || {
+        let runtime = current();
+        let count = Arc::new(AtomicUsize::new(0));
+        runtime.block_on(async {
+            // Each wakes the next, so that they are not ready at once; and each round leaves the next one nothing.
+            for round in 1..=20 {
+                let (first, mut ready) = oneshot::channel();
+                for _ in 0..20 {
+                    let (send, next) = oneshot::channel();
+                    let (count, before) = (count.clone(), std::mem::replace(&mut ready, next));
+                    drop(rt::spawn(async move {
+                        before.await.unwrap();
+                        count.fetch_add(1, Ordering::Relaxed);
+                        // The last one's is received by nobody.
+                        let _ = send.send(());
+                    }));
+                }
+                yield_now().await;
+                assert_eq!(count.load(Ordering::Relaxed), 20 * (round - 1));
+                first.send(()).unwrap();
+                yield_now().await;
+                assert_eq!(count.load(Ordering::Relaxed), 20 * round);
+            }
+        });
+    });
+}
+
+#[test]
+fn a_future_in_block_on_that_yields_comes_to_its_turn_beside_tasks_that_never_rest() {
+    within(SOON, || {
+        let runtime = current();
+        let polls = Arc::new(AtomicUsize::new(0));
+        runtime.block_on(async {
+            let polled = polls.clone();
+            let restless = rt::spawn(poll_fn(move |cx: &mut Context<'_>| -> Poll<()> {
+                polled.fetch_add(1, Ordering::Relaxed);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }));
+            for _ in 0..100 {
+                yield_now().await;
+            }
+            restless.abort();
+        });
+        let polls = polls.load(Ordering::Relaxed);
+        assert!((100..=100 * 61).contains(&polls), "{polls} polls");
+    });
+}
+
+#[test]
 fn tasks_of_a_current_thread_runtime_run_in_the_order_of_their_wakes() {
     within(SOON, || {
         let runtime = current();

@@ -8,6 +8,7 @@
 //! | what a task that blocks its worker costs the others | `cargo run --release -p rt-benches --bin stalls` |
 //! | what closures that block cost | `cargo run --release -p rt-benches --bin blocking` |
 //! | what child processes and signals cost | `cargo run --release -p rt-benches --bin children` |
+//! | what files cost | `cargo run --release -p rt-benches --bin files` |
 //! | what timers cost, and how late they are | `cargo run --release -p rt-benches --bin timers` |
 //! | what servers cost, and how late they answer | `cargo run --release -p rt-benches --bin servers` |
 //! | what the flight recorder costs while it is on | `cargo run --release -p rt-benches --bin recorder` |
@@ -41,6 +42,7 @@ pub mod blocking;
 pub mod chart;
 #[cfg(unix)]
 pub mod children;
+pub mod files;
 pub mod memory;
 pub mod processor;
 pub mod program;

@@ -73,6 +73,23 @@ pub(crate) trait Threads: Send + Sync + 'static {
     fn start(&self, body: Box<dyn FnOnce() + Send>, end: Ended) -> io::Result<()>;
 }
 
+/// The system refuses a thread, and there is none that could run the closure.
+#[derive(Debug)]
+pub(crate) struct Refused(io::Error);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the system refuses a thread for a blocking closure: {}; lower `max_blocking_threads` or `thread_stack_size` of the \
+             runtime's builder, or raise the system's limits",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// Called with a closure that has panicked.
 pub(crate) type OnPanic = Arc<dyn Fn(&TaskRef) + Send + Sync>;
 
@@ -161,6 +178,18 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
+        match self.try_spawn(closure, meta) {
+            Ok(handle) => handle,
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+
+    /// As [`spawn`](Self::spawn), with an error in the place of the panic. The closure has been dropped then.
+    pub(crate) fn try_spawn<F, R>(self: &Arc<Self>, closure: F, meta: Meta) -> Result<JoinHandle<R>, Refused>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
         // SAFETY: `Arc::as_ptr` never returns null.
         let this = unsafe { NonNull::new_unchecked(Arc::as_ptr(self).cast_mut()) };
         let meta = meta.traced_blocking(type_name::<F>(), size_of::<F>());
@@ -169,7 +198,7 @@ impl Pool {
         let (token, handle) = unsafe { crate::task::new(Once(Some(closure)), meta, this) };
         if !self.registry.insert(Registry::shard_of_this_thread(SHARDS), &token) {
             token.cancel();
-            return handle;
+            return Ok(handle);
         }
         if let Some(quiet) = &self.quiet {
             // Ordering: Relaxed; whoever looks does so after this thread, or has to be told in another way that there is a closure.
@@ -179,15 +208,10 @@ impl Pool {
         self.hooks.spawned(&token);
         self.queue.push(token);
         let need = self.crew.submitted();
-        if need != Need::Nothing
-            && let Err(error) = self.serve_if_nobody_comes(need)
-        {
-            panic!(
-                "the system refuses a thread for a blocking closure: {error}; lower `max_blocking_threads` or \
-                 `thread_stack_size` of the runtime's builder, or raise the system's limits"
-            );
+        if need != Need::Nothing {
+            self.serve_if_nobody_comes(need).map_err(Refused)?;
         }
-        handle
+        Ok(handle)
     }
 
     /// Step 3 of submitting.
@@ -293,6 +317,12 @@ impl Pool {
         }
         self.crew.close();
         self.empty();
+    }
+
+    /// Whether no further closure is taken.
+    #[cfg(any(feature = "fs", feature = "io-std"))]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.crew.is_closed()
     }
 
     /// Waits until all threads have ended; false if they have not by `deadline`.

@@ -15,6 +15,14 @@ pub use tokio::io::{
     copy_bidirectional_with_sizes, copy_buf, duplex, empty, join, repeat, simplex, sink, split,
 };
 
+#[cfg(any(feature = "fs", feature = "io-std"))]
+pub(crate) mod behind;
+#[cfg(feature = "io-std")]
+mod stdio;
+
+#[cfg(feature = "io-std")]
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
+
 #[cfg(feature = "net")]
 pub use crate::driver::{Interest, Ready};
 

@@ -110,6 +110,9 @@ pub(crate) enum Step {
     ReaderLooksAgain,
     /// A ring that several threads write is handed on with all that was written (flight recorder).
     RingIsHandedOn,
+    /// A job that finds nothing to write says that it goes under the same lock (writing behind).
+    #[cfg(any(feature = "fs", feature = "io-std"))]
+    LastLookIsUnderTheLock,
     /// A handler publishes its trace (backtraces).
     #[cfg(feature = "stall-backtrace")]
     #[allow(dead_code, reason = "there are systems without backtraces")]

@@ -196,6 +196,7 @@ struct MainFuture<'a, F: Future> {
     thread: Arc<ThreadWaker>,
     told: BlockOn,
     output: Option<F::Output>,
+    has_yielded: bool,
     /// Whose code called `block_on`: the future is part of that.
     caller: Whose,
 }
@@ -205,6 +206,7 @@ impl<F: Future> Main for MainFuture<'_, F> {
         if self.exposed.has_failed() {
             return true;
         }
+        self.has_yielded = false;
         if self.thread.take_woken() {
             let _whose = self.caller.begin();
             budget::refill();
@@ -217,6 +219,7 @@ impl<F: Future> Main for MainFuture<'_, F> {
             });
             // It is no task, and the next poll is another's.
             wait::forget();
+            self.has_yielded = self.is_woken();
         }
         self.output.is_some()
     }
@@ -224,6 +227,10 @@ impl<F: Future> Main for MainFuture<'_, F> {
     fn is_woken(&self) -> bool {
         // Ordering: Acquire pairs with the Release in `wake_by_ref`.
         self.thread.woken.load(Ordering::Acquire)
+    }
+
+    fn has_yielded(&self) -> bool {
+        self.has_yielded
     }
 }
 
@@ -240,8 +247,16 @@ pub(super) fn as_worker<F: Future>(core: &Core, inner: &Inner, future: F) -> F::
     let told = BlockOn::new(Waker::from(thread.clone()), size_of::<F>());
     let caller = Whose::from(try_id());
     let scheduler = &*inner.scheduler;
-    let mut main =
-        MainFuture { scheduler, exposed: &exposed, future, thread: thread.clone(), told, output: None, caller };
+    let mut main = MainFuture {
+        scheduler,
+        exposed: &exposed,
+        future,
+        thread: thread.clone(),
+        told,
+        output: None,
+        has_yielded: false,
+        caller,
+    };
     let _scope = poll_scope();
     loop {
         if let Some(borrowed) = core.take(&thread) {

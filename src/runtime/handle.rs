@@ -370,6 +370,14 @@ impl Handle {
         async move { dump::dump_traced(&inner, deadline).await }
     }
 
+    /// Runs `f` with the threads for closures that block, of the runtime this thread is in.
+    #[cfg(any(feature = "fs", feature = "io-std"))]
+    #[track_caller]
+    #[inline]
+    pub(crate) fn with_current_pool<R>(f: impl FnOnce(&Arc<Pool>) -> R) -> R {
+        Handle::with_current(|inner| f(&inner.blocking))
+    }
+
     /// The driver of sockets.
     #[cfg(feature = "net")]
     #[track_caller]

@@ -90,6 +90,18 @@ impl Child {
         eventually(SOON, || self.stdout().contains(text));
     }
 
+    /// Writes to its standard input.
+    #[track_caller]
+    pub fn send(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().expect("its input has not ended");
+        stdin.write_all(text.as_bytes()).expect("write to the child");
+    }
+
+    /// Ends its standard input.
+    pub fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
     /// Lets [`wait_for_release`] in the child return.
     pub fn release(&mut self) {
         if let Some(mut stdin) = self.stdin.take() {

@@ -87,6 +87,30 @@ impl Server {
         server
     }
 
+    /// A NATS server, with JetStream, without data.
+    ///
+    /// # Panics
+    ///
+    /// If it is not installed, or does not start.
+    #[track_caller]
+    pub fn nats() -> Server {
+        let program = find("nats-server", ["/usr/sbin", "/usr/local/bin"].map(PathBuf::from));
+        let server = Server::start(Folder::new(), |folder, port| {
+            let mut nats = folder.command(&program.join("nats-server"));
+            nats.args(["--addr", "127.0.0.1", "--jetstream", "--store_dir", ".", "--port"]).arg(port.to_string());
+            nats
+        });
+        server.await_ready(|address| {
+            let mut greeting = [0; 5];
+            let heard = TcpStream::connect(address).and_then(|mut stream| {
+                stream.set_read_timeout(Some(SOON))?;
+                stream.read_exact(&mut greeting)
+            });
+            heard.is_ok() && &greeting == b"INFO "
+        });
+        server
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -143,7 +167,9 @@ fn find(program: &str, places: impl IntoIterator<Item = PathBuf>) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     match places.into_iter().chain(std::env::split_paths(&path)).find(|folder| folder.join(program).is_file()) {
         Some(folder) => folder,
-        None => panic!("`{program}` is not there, and these tests need it: apt-get install postgresql redis-server"),
+        None => panic!(
+            "`{program}` is not there, and these tests need it: apt-get install postgresql redis-server nats-server"
+        ),
     }
 }
 
