@@ -30,7 +30,7 @@ use crate::blocking::Pool;
 use crate::primitives::Mutex;
 use crate::primitives::planted::{self, Step};
 use crate::runtime::Handle;
-use crate::task::{Meta, budget, wake_contained};
+use crate::task::{Id, Meta, budget, wait, wake_contained};
 use std::io::{self, IoSlice};
 use std::mem;
 use std::panic::Location;
@@ -61,6 +61,8 @@ struct Queue {
     waiting: Vec<u8>,
     /// There is a job, and it will look here again.
     is_served: bool,
+    /// Which it is, as soon as that is known.
+    job: Option<Id>,
     /// Something was written that has not been flushed.
     is_dirty: bool,
     /// The job is to flush what it has written.
@@ -86,6 +88,9 @@ impl Queue {
     }
 
     fn wait(&mut self, cx: &Context<'_>) {
+        if let Some(job) = self.job {
+            wait::note_join(job);
+        }
         match &mut self.waiter {
             Some(waiter) => waiter.clone_from(cx.waker()),
             None => self.waiter = Some(cx.waker().clone()),
@@ -161,17 +166,19 @@ impl Behind {
         if let Some(failure) = queue.failure.take() {
             return Poll::Ready(Err(failure));
         }
-        let server = if queue.is_dirty && !queue.is_served { Some(open_pool()?) } else { None };
-        queue.wants_flush |= queue.is_dirty;
-        if server.is_none() && !queue.is_served {
-            return Poll::Ready(Ok(()));
-        }
-        queue.is_served = true;
-        queue.wait(cx);
-        drop(queue);
-        if let Some(pool) = server {
+        if queue.is_dirty && !queue.is_served {
+            let pool = open_pool()?;
+            queue.is_served = true;
+            queue.wants_flush = true;
+            drop(queue);
             self.serve(&pool, target());
+            queue = self.queue.lock();
         }
+        queue.wants_flush |= queue.is_dirty;
+        if !queue.is_served {
+            return Poll::Ready(queue.failure.take().map_or(Ok(()), Err));
+        }
+        queue.wait(cx);
         Poll::Pending
     }
 
@@ -201,7 +208,10 @@ impl Behind {
     fn serve<T: Target>(&self, pool: &Arc<Pool>, target: T) {
         let job = self.job(target, Some(pool.clone()));
         // If it is refused, it has been dropped, and has done its work.
-        let _ = pool.try_spawn(move || job.run(), Meta::new(None, self.location));
+        let spawned = pool.try_spawn(move || job.run(), Meta::new(None, self.location));
+        let id = spawned.ok().map(|handle| handle.id());
+        let mut queue = self.queue.lock();
+        queue.job = id.filter(|_| queue.is_served);
     }
 
     fn job<T: Target>(&self, target: T, errands: Option<Arc<Pool>>) -> Job<T> {
@@ -265,6 +275,7 @@ impl<T: Target> Job<T> {
             queue = self.queue.lock();
         }
         queue.is_served = false;
+        queue.job = None;
         if queue.waiting.capacity() == 0 {
             queue.waiting = mem::take(bytes);
         }
