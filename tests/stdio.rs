@@ -103,10 +103,13 @@ fn a_cancelled_read_loses_no_byte_also_across_runtimes() {
     let test = "a_cancelled_read_loses_no_byte_also_across_runtimes";
     if is_child_of(test) {
         let [first, second] = runtimes();
+        let waits = first.spawn(async { stdin().read(&mut [0; 100]).await });
         first.block_on(async {
+            rt::task::yield_now().await;
             assert!(once(stdin().read(&mut [0; 100])).is_pending());
         });
         drop(first);
+        assert!(second.block_on(waits).unwrap_err().is_cancelled());
         println!("dropped");
         second.block_on(async {
             let mut input = stdin();

@@ -2,17 +2,14 @@
 
 use super::flight::Flight;
 use super::{FileTimes, OpenOptions, hop};
-use std::fmt;
 use std::fs::{File as StdFile, Metadata, Permissions};
 use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice, SeekFrom};
+use std::io;
 use std::panic::Location;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::SystemTime;
-use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 use tokio::sync::Mutex;
 
 /// The most that one read or write moves, if nobody says otherwise: 2 MiB.
@@ -63,9 +60,9 @@ const MAX_BUF_SIZE: usize = 2 * 1024 * 1024;
 /// A pipe or a terminal can be read in this way too, but a read that waits there for ever holds up the runtime's shutdown. For pipes there is
 /// `rt::net::unix::pipe`.
 pub struct File {
-    std: Arc<StdFile>,
-    flight: Mutex<Flight>,
-    max_buf_size: usize,
+    pub(super) std: Arc<StdFile>,
+    pub(super) flight: Mutex<Flight>,
+    pub(super) max_buf_size: usize,
 }
 
 impl File {
@@ -387,98 +384,4 @@ fn open<P: AsRef<Path>>(options: &OpenOptions, path: P) -> impl Future<Output = 
     let options = options.clone();
     let location = Location::caller();
     async move { options.open_at(path.as_ref(), location).await }
-}
-
-impl AsyncRead for File {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let File { std, flight, max_buf_size } = self.get_mut();
-        flight.get_mut().poll_read(std, cx, buf, *max_buf_size)
-    }
-}
-
-impl AsyncSeek for File {
-    fn start_seek(self: Pin<&mut Self>, position: SeekFrom) -> io::Result<()> {
-        let File { std, flight, .. } = self.get_mut();
-        flight.get_mut().start_seek(std, position)
-    }
-
-    fn poll_complete(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
-        self.get_mut().flight.get_mut().poll_sought(cx)
-    }
-}
-
-impl AsyncWrite for File {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let File { std, flight, max_buf_size } = self.get_mut();
-        flight.get_mut().poll_write(std, cx, bufs, *max_buf_size)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().flight.get_mut().poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
-}
-
-// A panic of the user's code finds nothing of a file half done.
-impl std::panic::UnwindSafe for File {}
-impl std::panic::RefUnwindSafe for File {}
-
-impl From<StdFile> for File {
-    #[track_caller]
-    fn from(std: StdFile) -> Self {
-        File::from_std(std)
-    }
-}
-
-impl fmt::Debug for File {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("File").field("std", &self.std).field("max_buf_size", &self.max_buf_size).finish_non_exhaustive()
-    }
-}
-
-#[cfg(unix)]
-mod unix {
-    use super::{File, StdFile};
-    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-
-    impl From<OwnedFd> for File {
-        #[track_caller]
-        fn from(fd: OwnedFd) -> Self {
-            File::from_std(StdFile::from(fd))
-        }
-    }
-
-    impl AsRawFd for File {
-        fn as_raw_fd(&self) -> RawFd {
-            self.std.as_raw_fd()
-        }
-    }
-
-    impl AsFd for File {
-        fn as_fd(&self) -> BorrowedFd<'_> {
-            self.std.as_fd()
-        }
-    }
-
-    impl FromRawFd for File {
-        unsafe fn from_raw_fd(fd: RawFd) -> Self {
-            // SAFETY: the caller's promise is the same.
-            unsafe { StdFile::from_raw_fd(fd) }.into()
-        }
-    }
 }

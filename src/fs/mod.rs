@@ -36,7 +36,7 @@
 // |---|---|
 // | this | what one call of std's does, on the pool |
 // | `whole` | whole files |
-// | `file`, `open_options`, `file_times` | an open file |
+// | `file`, `stream`, `open_options`, `file_times` | an open file |
 // | `flight`, `unread` | what an open file is in the middle of |
 // | `nowait` | reading what is in memory already |
 // | `read_dir`, `dir_builder` | directories |
@@ -49,6 +49,7 @@ mod flight;
 mod nowait;
 mod open_options;
 mod read_dir;
+mod stream;
 mod unread;
 mod whole;
 

@@ -10,7 +10,7 @@
 //!
 //! *Leaving bytes*: append them; if no job serves the queue, say that one does, and spawn it when the lock is released.
 //! *The job*: take all that waits, release the lock, write it, begin again; if nothing waits, say that no job serves the queue any more, and
-//! end. *Waiting* for room, or for the end: look; if it has not come, leave a waker. The job takes it whenever it takes bytes or ends.
+//! end. *Waiting* for room, or for the end: look; if it has not come, leave a waker, and say for which. The job takes it when it takes bytes, or when it ends.
 //!
 //! How could bytes be forgotten? A job was said to serve the queue, so none was spawned, and that job did not look again. But its last look and its
 //! saying so are one step under the lock. How could a waiter be forgotten? The job took bytes, or ended, before the waker was there:
@@ -30,7 +30,7 @@ use crate::blocking::Pool;
 use crate::primitives::Mutex;
 use crate::primitives::planted::{self, Step};
 use crate::runtime::Handle;
-use crate::task::{Meta, budget, wake_contained};
+use crate::task::{Id, Meta, budget, wait, wake_contained};
 use std::io::{self, IoSlice};
 use std::mem;
 use std::panic::Location;
@@ -61,12 +61,16 @@ struct Queue {
     waiting: Vec<u8>,
     /// There is a job, and it will look here again.
     is_served: bool,
+    /// Which it is, as soon as that is known.
+    job: Option<Id>,
     /// Something was written that has not been flushed.
     is_dirty: bool,
     /// The job is to flush what it has written.
     wants_flush: bool,
     failure: Option<io::Error>,
     waiter: Option<Waker>,
+    /// It waits for room, and not for the end.
+    wants_room: bool,
 }
 
 impl Queue {
@@ -85,7 +89,11 @@ impl Queue {
         self.waiting.len() - before
     }
 
-    fn wait(&mut self, cx: &Context<'_>) {
+    fn wait(&mut self, cx: &Context<'_>, wants_room: bool) {
+        self.wants_room = wants_room;
+        if let Some(job) = self.job {
+            wait::note_join(job);
+        }
         match &mut self.waiter {
             Some(waiter) => waiter.clone_from(cx.waker()),
             None => self.waiter = Some(cx.waker().clone()),
@@ -136,7 +144,7 @@ impl Behind {
         }
         let room = queue.room(most);
         if room == 0 {
-            queue.wait(cx);
+            queue.wait(cx, true);
             return Poll::Pending;
         }
         let server = if queue.is_served { None } else { Some(server()?) };
@@ -161,17 +169,19 @@ impl Behind {
         if let Some(failure) = queue.failure.take() {
             return Poll::Ready(Err(failure));
         }
-        let server = if queue.is_dirty && !queue.is_served { Some(open_pool()?) } else { None };
-        queue.wants_flush |= queue.is_dirty;
-        if server.is_none() && !queue.is_served {
-            return Poll::Ready(Ok(()));
-        }
-        queue.is_served = true;
-        queue.wait(cx);
-        drop(queue);
-        if let Some(pool) = server {
+        if queue.is_dirty && !queue.is_served {
+            let pool = open_pool()?;
+            queue.is_served = true;
+            queue.wants_flush = true;
+            drop(queue);
             self.serve(&pool, target());
+            queue = self.queue.lock();
         }
+        queue.wants_flush |= queue.is_dirty;
+        if !queue.is_served {
+            return Poll::Ready(queue.failure.take().map_or(Ok(()), Err));
+        }
+        queue.wait(cx, false);
         Poll::Pending
     }
 
@@ -182,7 +192,7 @@ impl Behind {
         if !queue.is_served {
             return Poll::Ready(());
         }
-        queue.wait(cx);
+        queue.wait(cx, false);
         Poll::Pending
     }
 
@@ -201,7 +211,10 @@ impl Behind {
     fn serve<T: Target>(&self, pool: &Arc<Pool>, target: T) {
         let job = self.job(target, Some(pool.clone()));
         // If it is refused, it has been dropped, and has done its work.
-        let _ = pool.try_spawn(move || job.run(), Meta::new(None, self.location));
+        let spawned = pool.try_spawn(move || job.run(), Meta::new(None, self.location));
+        let id = spawned.ok().map(|handle| handle.id());
+        let mut queue = self.queue.lock();
+        queue.job = id.filter(|_| queue.is_served);
     }
 
     fn job<T: Target>(&self, target: T, errands: Option<Arc<Pool>>) -> Job<T> {
@@ -258,13 +271,15 @@ impl<T: Target> Job<T> {
             mem::swap(bytes, &mut queue.waiting);
             let flush = mem::take(&mut queue.wants_flush);
             queue.is_dirty &= !flush;
-            return Some((flush, queue.waiter.take()));
+            let waiter = if queue.wants_room { queue.waiter.take() } else { None };
+            return Some((flush, waiter));
         }
         if !planted::keeps(Step::LastLookIsUnderTheLock) {
             drop(queue);
             queue = self.queue.lock();
         }
         queue.is_served = false;
+        queue.job = None;
         if queue.waiting.capacity() == 0 {
             queue.waiting = mem::take(bytes);
         }
@@ -349,6 +364,32 @@ mod models {
             assert!(behind.poll_idle(&mut cx).is_ready());
             assert_eq!(*record.written.lock().unwrap(), [1, 2]);
             assert!(is_idle || record.wakes.load(std::sync::atomic::Ordering::SeqCst) > 0, "the waiter was forgotten");
+        });
+    }
+
+    #[test]
+    fn whoever_waits_for_room_is_woken_when_there_is_some() {
+        loom::model(|| {
+            let record = Arc::new(Record::default());
+            let waker = Waker::from(record.clone());
+            let mut cx = Context::from_waker(&waker);
+            let behind = Behind::new(Location::caller());
+            let mut leave = |byte: u8| behind.poll_leave(&mut cx, &[IoSlice::new(&[byte])], 1, || Ok(()));
+            assert!(matches!(leave(1), Poll::Ready(Ok((1, Some(()))))));
+            let job = behind.job(record.clone(), None);
+            let job = thread::spawn(move || job.run());
+            let mut left = leave(2);
+            job.join().unwrap();
+            if left.is_pending() {
+                assert!(record.wakes.load(std::sync::atomic::Ordering::SeqCst) > 0, "the waiter was forgotten");
+                left = leave(2);
+            }
+            match left {
+                Poll::Ready(Ok((1, Some(())))) => behind.job(record.clone(), None).run(),
+                Poll::Ready(Ok((1, None))) => {}
+                other => panic!("there is room: {other:?}"),
+            }
+            assert_eq!(*record.written.lock().unwrap(), [1, 2]);
         });
     }
 

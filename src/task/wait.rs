@@ -91,7 +91,7 @@ pub(crate) fn note_descriptor(number: u32, read: bool, write: bool) {
 }
 
 /// This poll waits for the end of a task.
-pub(super) fn note_join(task: Id) {
+pub(crate) fn note_join(task: Id) {
     note(task.as_u64() << OF | JOIN);
 }
 

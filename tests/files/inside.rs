@@ -1,7 +1,7 @@
 //! Files inside a runtime: its time, its dumps, its shutdown, and the other tasks.
 
 use super::*;
-use rt::runtime::{TaskKind, TaskState};
+use rt::runtime::{TaskKind, TaskState, WaitReason};
 use std::panic::UnwindSafe;
 use std::sync::Arc;
 
@@ -86,6 +86,39 @@ trait NeverReady: Future + Sized {
 }
 
 impl<F: Future> NeverReady for F {}
+
+#[test]
+fn a_task_that_waits_for_a_file_is_told_to_wait_for_the_closure() {
+    for make in [current, || multi(1)] {
+        within(SOON, move || {
+            let (runtime, folder) = (make(), Folder::new());
+            let pipe = folder.pipe("pipe");
+            runtime.block_on(async {
+                let file = File::options().read(true).write(true).open(&pipe).await.unwrap();
+                let mut reader = file.try_clone().await.unwrap();
+                let mut writer = file;
+                let writing = rt::spawn(async move {
+                    writer.write_all(&[1; 200_000]).await.unwrap();
+                    writer.flush().await.unwrap();
+                });
+                let closure = async {
+                    loop {
+                        let dump = Handle::current().dump();
+                        let waiting = dump.tasks().iter().find(|task| task.id() == writing.id()).unwrap();
+                        if let TaskState::Waiting { reason: WaitReason::Task { id, .. }, .. } = waiting.state() {
+                            let closure = dump.tasks().iter().find(|task| task.id() == id);
+                            break closure.map(|closure| closure.kind());
+                        }
+                        rt::task::yield_now().await;
+                    }
+                };
+                assert_eq!(timeout(SOON, closure).await.unwrap(), Some(TaskKind::Blocking));
+                reader.read_exact(&mut [0; 200_000]).await.unwrap();
+                writing.await.unwrap();
+            });
+        });
+    }
+}
 
 #[test]
 fn a_shutdown_that_may_not_take_long_leaves_an_operation_that_waits_to_itself() {
