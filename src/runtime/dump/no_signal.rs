@@ -5,10 +5,10 @@ use std::io;
 use std::sync::Arc;
 
 #[derive(Clone, Debug, Default)]
-pub(in crate::runtime) struct Wanted;
+pub(in crate::runtime) struct Wanted {}
 
 #[derive(Debug, Default)]
-pub(in crate::runtime) struct Dumper;
+pub(in crate::runtime) struct Dumper {}
 
 impl Wanted {
     pub(in crate::runtime) fn start(&self, _inner: &Arc<Inner>) -> io::Result<()> {
