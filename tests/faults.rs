@@ -216,6 +216,8 @@ fn no_wall_clock_is_read() {
     assert!(files.len() > 100, "the sources are where they are looked for");
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
+        // Examples are the user's code.
+        let text: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         for clock in ["SystemTime::now", "CLOCK_REALTIME", "ClockId::Realtime"] {
             assert!(!text.contains(clock), "{clock} in {}", file.display());
         }
