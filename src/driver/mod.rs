@@ -121,7 +121,7 @@ const TURN_INTERVAL: Duration = Duration::from_micros(50);
 
 /// How many events are taken at once, at most.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "net"), expect(dead_code, reason = "there are none"))]
+#[cfg_attr(not(feature = "net"), allow(dead_code, reason = "there are none"))]
 pub(crate) struct Batches {
     /// By a call that waits.
     pub(crate) waiting: usize,

@@ -525,6 +525,7 @@ impl Shared {
         self.config.time_all_polls
     }
 
+    #[cfg(feature = "net")]
     pub(crate) fn times_tasks(&self) -> bool {
         self.config.time_tasks
     }

@@ -71,6 +71,7 @@ impl Drain {
     }
 
     /// Whether the runtime takes no more work from outside.
+    #[cfg(feature = "net")]
     pub(super) fn is_begun(&self) -> bool {
         self.begun.is_set()
     }

@@ -5,6 +5,7 @@ mod settings;
 mod snapshot;
 
 pub use histogram::Histogram;
+#[cfg(feature = "net")]
 pub(super) use snapshot::Number;
 pub use snapshot::{RuntimeSnapshot, WorkerSnapshot};
 

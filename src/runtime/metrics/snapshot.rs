@@ -5,25 +5,29 @@ use crate::scheduler::Shared;
 use std::fmt;
 use std::time::Duration;
 
-/// One of the numbers of a snapshot.
+/// One of the numbers of a snapshot, for the socket of [`insight`](crate::runtime::insight).
+#[cfg(feature = "net")]
 #[derive(Clone, Copy, Debug)]
 pub(in crate::runtime) enum Number {
     Count(u64),
     Time(Duration),
 }
 
+#[cfg(feature = "net")]
 impl From<u64> for Number {
     fn from(count: u64) -> Self {
         Number::Count(count)
     }
 }
 
+#[cfg(feature = "net")]
 impl From<usize> for Number {
     fn from(count: usize) -> Self {
         Number::Count(count as u64)
     }
 }
 
+#[cfg(feature = "net")]
 impl From<Duration> for Number {
     fn from(time: Duration) -> Self {
         Number::Time(time)
@@ -56,6 +60,7 @@ macro_rules! snapshot {
             }
 
             /// Shows each number with its name.
+            #[cfg(feature = "net")]
             pub(in crate::runtime) fn each_number(&self, f: &mut dyn FnMut(&'static str, Number)) {
                 $(f(stringify!($count), self.$count.into());)*
                 $(f(stringify!($state), self.$state.into());)*
