@@ -92,7 +92,7 @@ pub fn read_to_string(path: impl AsRef<Path>) -> impl Future<Output = io::Result
 ///
 /// When it is polled outside a runtime.
 #[track_caller]
-pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> impl Future<Output = io::Result<u64>> {
+pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> impl Future<Output = Result<u64, io::Error>> {
     let location = Location::caller();
     async move {
         let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());

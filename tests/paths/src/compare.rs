@@ -63,7 +63,8 @@ impl Differences {
 }
 
 fn is_there(fact: &Fact, ours: &Surface) -> bool {
-    if ours.says(&fact.subject).any(|says| says == fact.says) {
+    let same = in_our_edition(&fact.says);
+    if ours.says(&fact.subject).any(|says| says == fact.says || says == same) {
         return true;
     }
     if let Some((_, implemented)) = fact.subject.split_once(": ") {
@@ -86,6 +87,17 @@ fn is_there(fact: &Fact, ours: &Surface) -> bool {
         part = path.rsplit_once("::").map(|(whole, _)| whole);
     }
     false
+}
+
+/// What tokio's signature is in an edition where what is returned captures all lifetimes, unless it says otherwise. An `async fn` of tokio's is a plain function
+/// here where it has something to do at once, as to note who calls it.
+fn in_our_edition(says: &str) -> String {
+    let (signature, bounds) = says.split_at(says.find(" where ").unwrap_or(says.len()));
+    match signature.strip_prefix("async fn ").and_then(|rest| rest.split_once(" -> ")) {
+        Some((name, output)) => format!("fn {name} -> impl Future<Output = {output}>{bounds}"),
+        None if signature.contains('&') && signature.contains(" -> impl ") => format!("{signature} + use<>{bounds}"),
+        None => says.to_owned(),
+    }
 }
 
 impl fmt::Display for Differences {
@@ -127,6 +139,19 @@ mod tests {
         assert_eq!(unexcused("a::B::f | fn f()\n", "a::B::f | fn f(u8)\n"), ["a::B::f"]);
         assert_eq!(unexcused("a::B: Send\n", "a::B: Send | T: Send\n"), ["a::B: Send"]);
         assert!(unexcused("a::B: Send\n", "a::B: Send\na::B: Sync\n").is_empty());
+    }
+
+    #[test]
+    fn futures_that_capture_the_same_are_the_same() {
+        let ours = "a::f | fn f<P>(P) -> impl Future<Output = u8> where P: Send\na::g | fn g(&self) -> impl Future<Output = u8> + use<>\n";
+        assert!(
+            unexcused(
+                "a::f | async fn f<P>(P) -> u8 where P: Send\na::g | fn g(&self) -> impl Future<Output = u8>\n",
+                ours
+            )
+            .is_empty()
+        );
+        assert_eq!(unexcused("a::g | async fn g(&self) -> u8\n", ours), ["a::g"]);
     }
 
     #[test]
