@@ -30,6 +30,12 @@ pub(crate) enum Step {
     JoinWakerPublishes,
     /// The joiner takes its waker back before it replaces it (join slot).
     JoinWakerIsReclaimed,
+    /// Who sends complete tasks home publishes them and their links (registry).
+    ReturnPublishes,
+    /// Who takes in what was sent home acquires it (registry).
+    CollectorAcquires,
+    /// A spawn looks whether the registry still takes tasks in (registry).
+    SpawnSeesTheGate,
     /// A pusher fences between its push and its look at the sleepers (parking).
     PusherFences,
     /// A worker fences between its announcement and its last look at the queues (parking).

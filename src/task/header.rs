@@ -21,6 +21,7 @@ use super::state::{HandleDropped, Progress, Retired, State};
 use super::told::Told;
 use super::wait::{self, Wait};
 use super::{Id, JoinError};
+use crate::primitives::atomic;
 use crate::primitives::clock::Tick;
 use crate::primitives::plain::{AtomicU32, AtomicU64, Ordering};
 use std::fmt;
@@ -108,7 +109,7 @@ pub(super) struct Header {
     id: AtomicU64,
     /// Where in the registry the task is; see [`registry`](super::registry). Set with the id. Once the task is on its shard's return list,
     /// the low half has the next one on that list.
-    place: AtomicU64,
+    place: atomic::AtomicU64,
     /// What the last poll waits for; see [`wait`]. This and the next two are written by the holder of the run token at the end
     /// of a poll, for dumps.
     wait: AtomicU64,
@@ -149,7 +150,7 @@ impl Header {
             vtable,
             meta,
             id: AtomicU64::new(0),
-            place: AtomicU64::new(0),
+            place: atomic::AtomicU64::new(0),
             wait: AtomicU64::new(0),
             polls: AtomicU32::new(0),
             polled: AtomicU32::new(0),

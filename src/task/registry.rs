@@ -23,12 +23,17 @@
 use super::header::{Ending, Listed, Look, RunToken, TaskRef};
 use super::id::Block;
 use super::places::Places;
+use crate::primitives::atomic;
 use crate::primitives::clock::Tick;
 use crate::primitives::plain::{AtomicU64, Ordering};
+use crate::primitives::planted::{self, Step};
 use crate::primitives::{CachePadded, Mutex, MutexGuard};
 use std::cell::Cell;
 use std::fmt;
 use std::sync::OnceLock;
+
+#[cfg(all(test, rt_loom))]
+mod models;
 
 /// All live tasks of one scheduler.
 #[derive(Debug)]
@@ -52,7 +57,7 @@ struct Shard {
     live: CachePadded<Mutex<Live>>,
     /// The return list: the slot of its first task plus one in the low half (0: empty), its length in the high half. On a
     /// line of its own, which other threads write.
-    returned: CachePadded<AtomicU64>,
+    returned: CachePadded<atomic::AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -127,7 +132,7 @@ impl Registry {
     pub(crate) fn new(shards: usize) -> Self {
         let shard = |shard| Shard {
             live: CachePadded::new(Mutex::new(Live { first_place: first_place(shard), ..Live::default() })),
-            returned: CachePadded::new(AtomicU64::new(0)),
+            returned: CachePadded::new(atomic::AtomicU64::new(0)),
         };
         Registry { shards: (0..shards).map(shard).collect(), inside: OnceLock::new() }
     }
@@ -138,7 +143,7 @@ impl Registry {
     pub(crate) fn insert(&self, shard: usize, task: &RunToken) -> bool {
         let mut live = self.lock(shard);
         let id = live.ids.next();
-        if live.gate != Gate::Open && self.refuses(live.gate) {
+        if live.gate != Gate::Open && planted::keeps(Step::SpawnSeesTheGate) && self.refuses(live.gate) {
             task.listed().register(id, NOWHERE);
             live.refused += 1;
             return false;
@@ -358,7 +363,7 @@ impl Shard {
             match self.returned.compare_exchange_weak(
                 head,
                 (length << 32) | u64::from(chain.first),
-                Ordering::Release,
+                planted::ordering(Step::ReturnPublishes, Ordering::Release),
                 Ordering::Relaxed,
             ) {
                 Ok(_) => return length,
@@ -370,7 +375,7 @@ impl Shard {
     #[cold]
     fn take_returned(&self, live: &mut Live) {
         // Ordering: Acquire pairs with the Release in `push_returned`.
-        let mut next = self.returned.swap(0, Ordering::Acquire) as u32;
+        let mut next = self.returned.swap(0, planted::ordering(Step::CollectorAcquires, Ordering::Acquire)) as u32;
         while next != 0 {
             let task = live.places.remove(next - 1);
             next = task.next_returned();
