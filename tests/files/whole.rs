@@ -5,12 +5,37 @@ use super::*;
 #[test]
 fn what_is_written_is_what_is_read() {
     on_each_flavor(async |folder| {
-        for length in [0, 1, 31, 32, 33, 4096, 8191, 1 << 20, 3_000_001] {
+        for length in [0, 1, 31, 32, 33, 4095, 4096, 4097, 8191, 1 << 20, 3_000_001] {
             let (path, contents) = (folder.path("file"), pattern(length));
             fs::write(&path, &contents).await.unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), contents);
             assert_eq!(fs::read(&path).await.unwrap(), contents);
         }
+    });
+}
+
+#[test]
+fn text_that_is_none_is_an_error() {
+    on_each_flavor(async |folder| {
+        for length in [3, 5000] {
+            let mut contents = vec![b'a'; length];
+            contents[length - 1] = 0xff;
+            let path = folder.path("file");
+            fs::write(&path, &contents).await.unwrap();
+            let error = fs::read_to_string(&path).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidData);
+            assert_eq!(fs::read(&path).await.unwrap(), contents);
+        }
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_has_no_size_is_read_to_its_end() {
+    on_each_flavor(async |_folder| {
+        let status = fs::read_to_string("/proc/self/status").await.unwrap();
+        assert!(status.contains("Threads:"), "{status}");
+        assert!(fs::read_to_string("/proc/self/maps").await.unwrap().len() > 4096);
     });
 }
 
