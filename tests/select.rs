@@ -98,9 +98,9 @@ fn handlers_may_be_any_expression() {
             x = number(1), if false => match x { 1 => "one", _ => "other" },
             x = number(2), if false => if x == 2 { "two" } else { "other" },
             x = number(3), if false => Some(x).map_or("none", |x| if x == 3 { "three" } else { "other" }),
-            x = number(4) => str::repeat::<>("four ", x as usize).leak(),
+            x = number(4) => ["other", "four"][usize::from(str::repeat::<>("four", x as usize).len() == 16)],
         };
-        assert_eq!(text, "four four four four ");
+        assert_eq!(text, "four");
     });
 }
 

@@ -450,7 +450,8 @@ fn without_a_descriptor_left_listening_fails_and_says_so() {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         current().block_on(async {
             let mut known = signal(SignalKind::user_defined1()).unwrap();
-            setrlimit(Resource::Nofile, Rlimit { current: Some(3), ..getrlimit(Resource::Nofile) }).unwrap();
+            let usual = getrlimit(Resource::Nofile);
+            setrlimit(Resource::Nofile, Rlimit { current: Some(3), ..usual }).unwrap();
             let error = signal(SignalKind::user_defined2()).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
             // Another that is there needs none, and hears.
@@ -458,6 +459,8 @@ fn without_a_descriptor_left_listening_fails_and_says_so() {
             raise(SignalKind::user_defined1());
             hears(&mut known).await;
             hears(&mut more).await;
+            // What looks for leaks at the end needs some.
+            setrlimit(Resource::Nofile, usual).unwrap();
         });
     });
 }
