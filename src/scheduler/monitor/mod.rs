@@ -121,7 +121,12 @@ impl Monitor {
                 watch.set(delay);
                 self.expected = now + delay.unwrap_or(Duration::from_secs(86400 * 365));
                 // A worker that wakes up from now on sets the alarm.
-                (!self.shared.sleep.try_end_watch()).then_some(usual)
+                let rests = self.shared.sleep.try_end_watch();
+                if rests {
+                    // For as long as nobody is at work, nobody is asked about. The threads may end meanwhile.
+                    self.observers.clear();
+                }
+                (!rests).then_some(usual)
             }
         };
         if let Some(delay) = next

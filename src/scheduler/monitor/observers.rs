@@ -1,7 +1,7 @@
 //! What the monitor keeps open to ask the system what suspects do.
 //!
 //! A pool whose polls are often long has the same few suspects again and again. To ask of one is two system calls if its files are open, and
-//! six if not.
+//! six if not. When nobody is at work any more, all are closed.
 
 use crate::primitives::os_thread::{self, Doing, Observer};
 
@@ -32,6 +32,11 @@ impl Observers {
         // That thread may have ended, and another one have got its number.
         place.insert((thread, Observer::new(thread))).1.doing()
     }
+
+    /// Closes all files.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
 }
 
 #[cfg(all(test, target_os = "linux", not(rt_loom)))]
@@ -48,5 +53,7 @@ mod tests {
         assert_eq!(observers.0.iter().flatten().count(), 1);
         assert_eq!(observers.doing(2, u32::MAX), Doing::Runs(None), "there is no such thread");
         assert_eq!(observers.0[2].as_ref().map(|(thread, _)| *thread), Some(u32::MAX));
+        observers.clear();
+        assert_eq!(observers.0.iter().flatten().count(), 0);
     }
 }
