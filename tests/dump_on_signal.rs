@@ -10,7 +10,6 @@ use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
 use support::child::{Child, in_child, is_child_of, wait_for_release};
 use support::{Gate, OpenOnDrop, SOON, count, counter, eventually, within};
 
@@ -258,8 +257,12 @@ fn a_shutdown_that_waits_for_a_stuck_task_can_be_asked_for_whom() {
     let pass = gate.clone();
     runtime.spawn(async move { pass.pass() });
     gate.await_waiting(1);
+    // The shutdown drops this one, and so has begun when it has gone.
+    drop(runtime.spawn(pending::<()>()));
+    let metrics = runtime.metrics();
+    assert_eq!(metrics.num_alive_tasks(), 2);
     let dropping = thread::spawn(move || drop(runtime));
-    thread::sleep(Duration::from_millis(20));
+    eventually(SOON, || metrics.num_alive_tasks() == 1);
     raise(kind);
     let dump = dumps.recv_timeout(SOON).expect("a dump");
     assert!(dump.starts_with("1 task: 1 running"), "{dump}");
